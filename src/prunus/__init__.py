@@ -1,0 +1,3 @@
+"""prunus: make neural networks small while they train."""
+
+__version__ = "0.1.0"
