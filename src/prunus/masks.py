@@ -1,0 +1,150 @@
+"""The one mask store: bool masks beside the model, enforced by the optimizer's own post-step hook."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.hooks import RemovableHandle
+
+from prunus.errors import CheckpointError, Faults, SelectionError, SparsityDecreaseError, StructureError, did_you_mean
+from prunus.select import Target
+
+
+class MaskStore:
+    """Masks of a model's targets, kept beside the parameters so that names and state-dict keys never change.
+
+    A mask is a bool tensor of its weight's shape, True keeps. Masks only tighten unless ``regrow`` is said.
+    Inside, the complement is stored, because filling the pruned places costs one pass, eight times less than
+    multiplying a float tensor by a bool one.
+
+    Args:
+        targets: the parameters that may be masked; a target without a mask is dense.
+
+    >>> from torch import nn
+    >>> from prunus.select import targets
+    >>> model = nn.Linear(2, 1, bias=False)
+    >>> store = MaskStore(targets(model))
+    >>> store.update({"weight": torch.tensor([[True, False]])})
+    >>> store.apply_()
+    >>> int(model.weight.count_nonzero())
+    1
+    """
+
+    def __init__(self, targets: list[Target]) -> None:
+        self._targets: dict[str, Target] = {target.name: target for target in targets}
+        self._pruned: dict[str, Tensor] = {}
+
+    def __contains__(self, name: object) -> bool:
+        """Whether the named target has a mask."""
+        return name in self._pruned
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the names of the masked targets."""
+        return iter(self._pruned)
+
+    def __len__(self) -> int:
+        """Return how many targets have a mask."""
+        return len(self._pruned)
+
+    def __getitem__(self, name: str) -> Tensor:
+        """Return the mask of one target (True keeps; all True while it is dense)."""
+        self._require_target(name)
+        if name in self._pruned:
+            return ~self._pruned[name]
+        return torch.ones_like(self._targets[name].parameter, dtype=torch.bool)
+
+    def include(self, targets: list[Target]) -> None:
+        """Admit more targets; a target that is already there stays as it is."""
+        for target in targets:
+            self._targets.setdefault(target.name, target)
+
+    def update(self, masks: Mapping[str, Tensor], *, regrow: bool = False) -> None:
+        """Replace masks, all or none.
+
+        Args:
+            masks: name → bool tensor of the weight's shape, True keeps.
+            regrow: allow pruned places to come back; otherwise they raise SparsityDecreaseError.
+        """
+        fresh = {name: self._checked(name, mask, regrow) for name, mask in masks.items()}
+        self._pruned.update(fresh)
+
+    @torch.no_grad()
+    def apply_(self) -> None:
+        """Set every pruned weight to +0.0, in place."""
+        for name, pruned in self._pruned.items():
+            parameter = self._targets[name].parameter
+            if pruned.device != parameter.device:
+                pruned = self._pruned[name] = pruned.to(parameter.device)
+            parameter.masked_fill_(pruned, 0.0)
+
+    def attach(self, optimizer: torch.optim.Optimizer) -> RemovableHandle:
+        """Enforce the masks after every ``optimizer.step()``; the handle's ``remove()`` ends that."""
+        return optimizer.register_step_post_hook(lambda *_: self.apply_())
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return shapes and bit-packed masks (one bit a weight), loadable with ``weights_only=True``."""
+        return {name: {"shape": list(pruned.shape), "pruned": pack(pruned)} for name, pruned in self._pruned.items()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Replace all masks by saved ones, or raise CheckpointError naming every key that does not fit."""
+        faults = Faults("the saved masks do not fit this model")
+        for name, saved in state.items():
+            if name not in self._targets:
+                faults.add(f"{name} is no target. {did_you_mean(name, self._targets)}")
+            elif list(self._targets[name].parameter.shape) != list(saved["shape"]):
+                have = list(self._targets[name].parameter.shape)
+                faults.add(f"{name} has shape {have}, saved mask {list(saved['shape'])}")
+        faults.raise_as(CheckpointError)
+        self._pruned = {
+            name: self._laid_out(name, unpack(saved["pruned"], saved["shape"])) for name, saved in state.items()
+        }
+
+    def _checked(self, name: str, mask: Tensor, regrow: bool) -> Tensor:
+        """Return the complement of a mask that fits its target, laid out in memory like the weight."""
+        self._require_target(name)
+        shape = self._targets[name].parameter.shape
+        if mask.dtype != torch.bool or mask.shape != shape:
+            raise StructureError(
+                f"the mask of {name} is {mask.dtype} {list(mask.shape)}, expected torch.bool {list(shape)}"
+            )
+        pruned = self._laid_out(name, ~mask)
+        old = self._pruned.get(name)
+        if old is not None and not regrow and bool((old & ~pruned).any()):
+            raise SparsityDecreaseError(
+                f"{name} has {int(old.sum())} pruned weights and the new mask {int(pruned.sum())}, "
+                f"of which {int((old & ~pruned).sum())} would come back; only an action that regrows may do that"
+            )
+        return pruned
+
+    def _laid_out(self, name: str, pruned: Tensor) -> Tensor:
+        """Copy into the weight's memory format and device, so that applying it is one contiguous pass."""
+        return torch.empty_like(self._targets[name].parameter, dtype=torch.bool).copy_(pruned)
+
+    def _require_target(self, name: str) -> None:
+        if name not in self._targets:
+            raise SelectionError(f"{name!r} is no target of this store. {did_you_mean(name, self._targets)}")
+
+
+def pack(flags: Tensor) -> Tensor:
+    """Pack a bool tensor into a flat uint8 tensor, eight flags a byte, first flag in the highest bit.
+
+    >>> pack(torch.tensor([True, False, True]))
+    tensor([160], dtype=torch.uint8)
+    """
+    return torch.from_numpy(np.packbits(flags.detach().cpu().contiguous().numpy().reshape(-1)))
+
+
+def unpack(packed: Tensor, shape: list[int]) -> Tensor:
+    """Unpack what :func:`pack` made into a bool tensor of ``shape``; too few bytes raise CheckpointError.
+
+    >>> unpack(torch.tensor([160], dtype=torch.uint8), [3])
+    tensor([ True, False,  True])
+    """
+    count = int(np.prod(shape, dtype=np.int64))
+    if packed.numel() != (count + 7) // 8:
+        raise CheckpointError(f"a packed mask holds {packed.numel()} bytes, expected {(count + 7) // 8} for {shape}")
+    return torch.from_numpy(np.unpackbits(packed.numpy(), count=count).astype(bool)).reshape(shape)

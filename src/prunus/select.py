@@ -1,0 +1,214 @@
+"""Which parameters take part: patterns, layer types, sizes, and the reason for every choice."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from prunus.errors import Faults, SelectionError, did_you_mean, require_count
+
+PROTECTED = (
+    nn.modules.batchnorm._NormBase,
+    nn.LayerNorm,
+    nn.GroupNorm,
+    nn.LocalResponseNorm,
+    nn.RMSNorm,
+    nn.PReLU,
+)
+"""Layers whose weights scale activations: pruning them removes a channel by accident, so patterns skip them."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """One parameter chosen for compression: its qualified name, its module and its name there.
+
+    >>> model = nn.Sequential(nn.Linear(4, 2))
+    >>> target = targets(model)[0]
+    >>> target.name, tuple(target.parameter.shape)
+    ('0.weight', (2, 4))
+    """
+
+    name: str
+    module: nn.Module = field(repr=False)
+    parameter_name: str
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def parameter(self) -> nn.Parameter:
+        """The live parameter, looked up anew so that ``model.to(...)`` is followed."""
+        return self.module._parameters[self.parameter_name]  # type: ignore[return-value]
+
+    @property
+    def transposed(self) -> bool:
+        """Whether output channels lie in dim 1, as in transposed convolutions."""
+        return isinstance(self.module, nn.modules.conv._ConvTransposeNd)
+
+    def canonical(self, tensor: Tensor) -> Tensor:
+        """Return a view with output channels in dim 0; applying it twice gives the tensor back."""
+        return tensor.transpose(0, 1) if self.transposed else tensor
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was decided about one parameter and why (``reason`` is empty when it was chosen)."""
+
+    target: Target
+    reason: str = ""
+
+    @property
+    def chosen(self) -> bool:
+        """Whether the parameter takes part."""
+        return not self.reason
+
+
+@dataclass(frozen=True)
+class Select:
+    """Choose parameters by shell patterns on their qualified names, by layer type and by size.
+
+    A parameter takes part when an ``include`` pattern matches its name ("layer1.*.weight") or its module's name
+    ("layer1.0"), no ``exclude`` pattern does, it is trainable and floating, has at least ``min_elements`` entries
+    and, unless ``biases`` is set, two or more dimensions. Norm layers and PReLU are skipped unless an ``include``
+    names their parameter literally. ``types`` narrows to layer classes, by class name ("Linear", "torch.nn.Conv2d"
+    or any base class). A weight shared by several modules counts once, under its first name.
+
+    A pattern or type that matches nothing is an error that offers the nearest name.
+
+    >>> model = nn.Sequential(nn.Linear(8, 8), nn.BatchNorm1d(8), nn.Linear(8, 2))
+    >>> [target.name for target in targets(model)]
+    ['0.weight', '2.weight']
+    >>> targets(model, Select(include=("3.weight",)))
+    Traceback (most recent call last):
+        ...
+    prunus.errors.SelectionError: the selection does not fit the model: include '3.weight' matches no parameter. Did you mean '2.weight'?
+    """
+
+    include: tuple[str, ...] = ("*",)
+    exclude: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+    min_elements: int = 1
+    biases: bool = False
+
+    def __post_init__(self) -> None:
+        """Accept lists (as YAML gives them); refuse bare strings, whose letters would be taken for patterns."""
+        for name in ("include", "exclude", "types"):
+            value = getattr(self, name)
+            if isinstance(value, str):
+                raise SelectionError(f"{name} is the string {value!r}, expected a list of patterns: [{value!r}]")
+            object.__setattr__(self, name, tuple(value))
+        require_count("min_elements", self.min_elements, 0)
+
+    def reason_against(self, target: Target) -> str:
+        """Say why the parameter stays out, or return an empty string."""
+        parameter, names = target.parameter, (target.name, *target.aliases)
+        literal = any(name in self.include for name in names)
+        if not _matches(names, self.include):
+            return "not included"
+        if _matches(names, self.exclude):
+            return "excluded by pattern"
+        if not parameter.requires_grad:
+            return "frozen"
+        if not parameter.is_floating_point():
+            return f"not floating ({parameter.dtype})"
+        if self.types and not _of_types(target.module, self.types):
+            return f"layer type {type(target.module).__name__}"
+        if isinstance(target.module, PROTECTED) and not literal:
+            return f"protected layer type {type(target.module).__name__}"
+        if parameter.dim() < 2 and not self.biases and not literal:
+            return "bias or vector"
+        if parameter.numel() < self.min_elements:
+            return f"fewer than {self.min_elements} elements"
+        return ""
+
+
+def targets(model: nn.Module, select: Select | None = None) -> list[Target]:
+    """Return the parameters that ``select`` (default: every weight matrix and kernel) chooses, in model order.
+
+    Raises SelectionError when a pattern or type matches nothing, or when nothing is left to choose.
+
+    >>> [target.name for target in targets(nn.Sequential(nn.Linear(4, 2)))]
+    ['0.weight']
+    """
+    chosen = [choice.target for choice in explain(model, select) if choice.chosen]
+    if not chosen:
+        reasons = sorted({f"{choice.target.name}: {choice.reason}" for choice in explain(model, select)})
+        raise SelectionError("the selection is empty: " + ("; ".join(reasons[:8]) or "the model has no parameters"))
+    return chosen
+
+
+def explain(model: nn.Module, select: Select | None = None) -> list[Choice]:
+    """Return one Choice for every distinct parameter of the model, with the reason for each that stays out.
+
+    >>> [(choice.target.name, choice.reason) for choice in explain(nn.Linear(4, 2))]
+    [('weight', ''), ('bias', 'bias or vector')]
+    """
+    select = select or Select()
+    every = list(_parameters(model))
+    _require_matches(every, select)
+    return [Choice(target, select.reason_against(target)) for target in every]
+
+
+def _parameters(model: nn.Module) -> Iterator[Target]:
+    """Every distinct parameter once, under its first name, its other names as aliases."""
+    found: dict[int, tuple[str, nn.Module, str, list[str]]] = {}
+    for prefix, module in model.named_modules(remove_duplicate=False):
+        for name, parameter in module._parameters.items():
+            if parameter is None or isinstance(parameter, nn.parameter.UninitializedParameter):
+                continue
+            full = f"{prefix}.{name}" if prefix else name
+            if id(parameter) in found:
+                found[id(parameter)][3].append(full)
+            else:
+                found[id(parameter)] = (full, module, name, [])
+    for full, module, name, aliases in found.values():
+        yield Target(full, module, name, tuple(aliases))
+
+
+def _matches(names: tuple[str, ...], patterns: tuple[str, ...]) -> bool:
+    """Whether a pattern fits a parameter's qualified name or the name of its module."""
+    places = [place for name in names for place in (name, name.rpartition(".")[0])]
+    return any(fnmatch.fnmatchcase(place, pattern) for place in places for pattern in patterns)
+
+
+def _of_types(module: nn.Module, types: tuple[str, ...]) -> bool:
+    """Whether the module's class, or one of its bases, has one of the names (dotted or bare)."""
+    return bool(set(types) & {name for base in type(module).__mro__ for name in _class_names(base)})
+
+
+def _class_names(kind: type) -> tuple[str, str, str]:
+    """The bare name, the full dotted name, and torch's public short form of the dotted name."""
+    public = f"torch.nn.{kind.__name__}" if kind.__module__.startswith("torch.nn.") else kind.__name__
+    return kind.__name__, f"{kind.__module__}.{kind.__qualname__}", public
+
+
+def _require_matches(every: list[Target], select: Select) -> None:
+    """Raise one SelectionError that lists every pattern and type without a match."""
+    faults = Faults("the selection does not fit the model")
+    all_names = [name for target in every for name in (target.name, *target.aliases)]
+    for kind in ("include", "exclude"):
+        for pattern in getattr(select, kind):
+            if every and not _matches(tuple(all_names), (pattern,)):
+                faults.add(f"{kind} {pattern!r} matches no parameter. {did_you_mean(pattern, all_names)}")
+    for name in select.types:
+        if not any(_of_types(target.module, (name,)) for target in every):
+            known = {type(target.module).__name__ for target in every}
+            faults.add(f"type {name!r} is no layer of this model. {did_you_mean(name, known)}")
+    faults.raise_as(SelectionError)
+
+
+def require_in_optimizer(chosen: list[Target], optimizer: torch.optim.Optimizer) -> None:
+    """Raise SelectionError naming every target whose parameter the optimizer does not update.
+
+    >>> model = nn.Linear(4, 2)
+    >>> require_in_optimizer(targets(model), torch.optim.SGD([model.bias], lr=0.1))
+    Traceback (most recent call last):
+        ...
+    prunus.errors.SelectionError: the optimizer lacks parameters that are to be compressed: weight
+    """
+    held = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+    missing = [target.name for target in chosen if id(target.parameter) not in held]
+    if missing:
+        raise SelectionError(f"the optimizer lacks parameters that are to be compressed: {', '.join(missing)}")
