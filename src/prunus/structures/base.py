@@ -1,0 +1,103 @@
+"""What every structure promises: a weight falls apart into groups, and the groups go back together bit for bit."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import ClassVar
+
+from torch import Tensor
+
+from prunus.errors import StructureError
+
+
+@dataclass(frozen=True)
+class Structure(ABC):
+    r"""Decide which entries of a weight live or die together.
+
+    A structure cuts a weight into ``groups`` of equally many ``members``; every entry belongs to exactly one group.
+    Criteria score the groups, regularizers charge them, masks keep or drop them. Groups and members are numbered in the
+    logical (row-major) order of the weight, whatever its memory layout, so channels_last changes nothing.
+
+    A member says three things: ``misfit`` (which shapes it refuses, and why), ``_size`` (how many groups of how many
+    members) and, unless groups already lie one after the other, ``_arrange`` and its inverse ``_restore``.
+
+    >>> from prunus.structures import Row
+    >>> Row().groups((3, 5)), Row().members((3, 5))
+    (3, 5)
+    """
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def misfit(self, shape: Sequence[int]) -> str | None:
+        """Say why a tensor of this shape cannot be split, or return None when it can."""
+
+    @abstractmethod
+    def _size(self, shape: Sequence[int]) -> tuple[int, int]:
+        """Return (groups, members) for a shape known to fit."""
+
+    def _arrange(self, weight: Tensor) -> Tensor:
+        """Permute the weight so that its entries come group by group; a view."""
+        return weight
+
+    def _restore(self, groups: Tensor, shape: Sequence[int]) -> Tensor:
+        """Undo ``_arrange`` on a (groups, members) tensor."""
+        return groups.reshape(tuple(shape))
+
+    def require(self, shape: Sequence[int]) -> None:
+        """Raise StructureError, naming the structure, the shape and the reason, unless the shape fits."""
+        reason = self.misfit(shape)
+        if reason is not None:
+            raise StructureError(f"{self} cannot split a tensor of shape {tuple(shape)}: {reason}")
+
+    def groups(self, shape: Sequence[int]) -> int:
+        """Count the groups of a tensor of this shape."""
+        self.require(shape)
+        return self._size(shape)[0]
+
+    def members(self, shape: Sequence[int]) -> int:
+        """Count the entries of each group of a tensor of this shape."""
+        self.require(shape)
+        return self._size(shape)[1]
+
+    def split(self, weight: Tensor) -> Tensor:
+        """Return the weight as (groups, members): differentiable, and a view where the memory layout allows one."""
+        self.require(weight.shape)
+        return self._arrange(weight).reshape(self._size(weight.shape))
+
+    def join(self, groups: Tensor, shape: Sequence[int]) -> Tensor:
+        """Put (groups, members) back into a tensor of ``shape``; the exact inverse of ``split``."""
+        self.require(shape)
+        if tuple(groups.shape) != self._size(shape):
+            found, expected = tuple(groups.shape), self._size(shape)
+            raise StructureError(f"{self} joins {expected} (groups, members) into {tuple(shape)}, but got {found}")
+        return self._restore(groups, shape)
+
+    def expand(self, per_group: Tensor, shape: Sequence[int]) -> Tensor:
+        """Repeat one value a group over its members: (groups,) → ``shape``, contiguous; bool masks welcome."""
+        groups, members = self.groups(shape), self.members(shape)
+        if tuple(per_group.shape) != (groups,):
+            found = tuple(per_group.shape)
+            raise StructureError(f"{self} has {groups} groups in {tuple(shape)}, but got values of shape {found}")
+        return self.join(per_group.unsqueeze(1).expand(groups, members), shape).contiguous()
+
+    def settings(self) -> dict[str, str | int]:
+        """Return plain values from which ``get_structure`` builds an equal structure."""
+        return {"name": self.name, **{field.name: getattr(self, field.name) for field in fields(self)}}
+
+
+def dimension_misfit(shape: Sequence[int], least: int, most: int | None = None) -> str | None:
+    """Say what is wrong with the number of dimensions, or return None.
+
+    >>> dimension_misfit((8,), least=2)
+    'it has 1 dimension, at least 2 are needed'
+    >>> dimension_misfit((8, 3, 3, 3), least=2, most=2)
+    'it has 4 dimensions, exactly 2 are needed'
+    """
+    if least <= len(shape) <= (most or math.inf):
+        return None
+    found = f"{len(shape)} dimension" + ("" if len(shape) == 1 else "s")
+    return f"it has {found}, {'exactly' if least == most else 'at least'} {least} are needed"
