@@ -1,0 +1,1 @@
+"""Tasks: data, model and metric that belong together, ready to train."""
