@@ -157,7 +157,7 @@ def _require_place(name: str, place: object) -> None:
     if not isinstance(place, str):
         return require_count(name, place, 0)
     if not _FRACTION.fullmatch(place) or _fraction(place) > 1:
-        raise SettingError(f'{name} is {place!r}, expected a whole number or a fraction of the run, 0 to 1, as "0.2dur"')
+        raise SettingError(f'{name} is {place!r}, expected a whole number or a fraction (0 to 1) such as "0.2dur"')
 
 
 def _require_order(window: Window, start: int | Fraction, end: int | Fraction, total: int | None = None) -> None:

@@ -39,15 +39,19 @@ class Schedule(ABC):
 
     def __call__(self, progress: float) -> float:
         """Return the level at ``progress``."""
-        if not isinstance(progress, (int, float)) or isinstance(progress, bool) or math.isnan(progress):
-            raise SettingError(f"progress is {progress!r}, expected a number from 0 (first firing) to 1 (last firing)")
+        _require_progress(progress)
         if progress <= 0.0:
             return float(self.initial)
-        return float(self.final) if progress >= 1.0 else self._level(float(progress))
+        return float(self.final if progress >= 1.0 else self._level(progress))
 
     @abstractmethod
     def _level(self, progress: float) -> float:
         """Return the level strictly inside the window."""
+
+
+def _require_progress(value: object) -> None:
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or math.isnan(value):
+        raise SettingError(f"progress is {value!r}, expected a number from 0 (first firing) to 1 (last firing)")
 
 
 def between(value: float, one: float, other: float) -> float:

@@ -42,8 +42,7 @@ class Levels(Schedule):
 
     def __post_init__(self) -> None:
         """Refuse an empty staircase and levels outside [0, 1]."""
-        if not isinstance(self.levels, (tuple, list)) or not self.levels:
-            raise SettingError(f"levels is {self.levels!r}, expected at least one fraction, such as (0.5, 0.7, 0.9)")
+        _require_some(self.levels)
         object.__setattr__(self, "levels", tuple(self.levels))
         for i, level in enumerate(self.levels):
             require_fraction(f"levels[{i}]", level)
@@ -64,4 +63,9 @@ class Levels(Schedule):
         return list(self.levels) == sorted(self.levels)
 
     def _level(self, progress: float) -> float:
-        return float(self.levels[stair(progress, len(self.levels))])
+        return self.levels[stair(progress, len(self.levels))]
+
+
+def _require_some(levels: object) -> None:
+    if not isinstance(levels, (tuple, list)) or not levels:
+        raise SettingError(f"levels is {levels!r}, expected at least one fraction, such as (0.5, 0.7, 0.9)")

@@ -36,4 +36,4 @@ class OneShot(Schedule):
         return self.final
 
     def _level(self, progress: float) -> float:
-        return float(self.final)
+        return self.final
