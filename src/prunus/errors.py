@@ -11,6 +11,7 @@
     ├── CheckpointError (RuntimeError)       a file that is truncated, unsafe or of another model
     └── MissingExtraError (ImportError)      an optional package is not installed
     NoEffect (UserWarning)                   something was asked for that will change nothing
+    LayerCollapse (UserWarning)              a layer has lost its last weight
 """
 
 from __future__ import annotations
@@ -62,6 +63,10 @@ class MissingExtraError(PrunusError, ImportError):
 
 class NoEffect(UserWarning):
     """Something was asked for that changes nothing."""
+
+
+class LayerCollapse(UserWarning):
+    """A layer has lost its last weight, so nothing passes through it any more."""
 
 
 class Faults:

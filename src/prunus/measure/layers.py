@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from prunus.masks import MaskStore
-from prunus.measure.sparsity import Count, count
+from prunus.measure.zeros import Count, count
 from prunus.select import Select, Target, targets
 
 

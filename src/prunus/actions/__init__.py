@@ -1,0 +1,16 @@
+"""What a policy does when its window fires."""
+
+from prunus.actions.base import Action, Bound, Moment, Site
+from prunus.actions.prune import Prune
+from prunus.actions.regularize import Regularize
+from prunus.actions.set_lr import SetLR
+from prunus.actions.steer import Steer
+
+ACTIONS: dict[str, type[Action]] = {
+    "prune": Prune,
+    "regularize": Regularize,
+    "set_lr": SetLR,
+    "steer": Steer,
+}
+
+__all__ = ["ACTIONS", "Action", "Bound", "Moment", "Prune", "Regularize", "SetLR", "Site", "Steer"]

@@ -1,0 +1,81 @@
+"""What every action shares: settings that bind to a model and an optimizer, and then act when their window fires."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from prunus.masks import MaskStore
+
+
+class Moment(Enum):
+    """When, within an epoch or an optimizer step, an action is due."""
+
+    BEFORE = "before"
+    """At the begin of the epoch, or between the gradients and the optimizer's update."""
+    AFTER = "after"
+    """At the end of the epoch, or right after the optimizer's update."""
+    DURING = "during"
+    """While the loss is computed."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """What an action is bound to: the model, its optimizer (or None), and the one mask store."""
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer | None
+    masks: MaskStore
+
+
+class Bound:
+    """An action at work: its running state, apart from its settings."""
+
+    def __init__(self, parameters: list[Tensor]) -> None:
+        self.parameters = parameters
+
+    def begin(self) -> None:
+        """Prepare, once before training and once after each resume; must not undo what was resumed."""
+
+    def fire(self, time: int, progress: float) -> None:
+        """Act at epoch or step ``time`` (from 0), ``progress`` of the window being over."""
+
+    def penalty(self) -> Tensor | None:
+        """Return a term to add to the loss, or None."""
+        return None
+
+    def metrics(self) -> dict[str, float]:
+        """Return figures for a log, by name."""
+        return {}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what must be saved to resume exactly: plain numbers and tensors."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take back what :meth:`state_dict` returned."""
+
+
+class Action(ABC):
+    """Base of the family: frozen settings that say what to do; the window of a policy says when."""
+
+    moment: ClassVar[Moment]
+    """When the action is due inside its epoch or step."""
+    unit: ClassVar[str] = "epoch"
+    """The unit of the window that a policy without a window gets."""
+    ramps: ClassVar[bool] = True
+    """Whether the action aims at the end of its window, so that a run that stops before misses its goal."""
+    claims: ClassVar[str] = ""
+    """What only one policy at a time may move, such as the learning rate; empty when sharing is fine."""
+    needs_progress: bool = True
+    """Whether the action asks how much of its window is over."""
+
+    @abstractmethod
+    def bind(self, site: Site) -> Bound:
+        """Check everything against the model and the optimizer, changing neither, and return the action at work."""

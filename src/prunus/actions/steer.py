@@ -1,0 +1,86 @@
+"""Steer a Bregman optimizer: λ feedback, or an exact budget."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+
+from prunus.actions.base import Action, Bound, Moment, Site
+from prunus.steering import Steering, require_steerable
+
+
+@dataclass(frozen=True)
+class Steer(Action):
+    """Let a member of :mod:`prunus.steering` act after every optimizer step.
+
+    Args:
+        steering: ``LambdaScheduler``, ``SparsityBudget``, …; one object serves one run.
+
+    It acts on the groups of the optimizer with ``lambda_scale > 0`` and a regularizer other than RegNone; an
+    optimizer without such a group, or not of :mod:`prunus.optim`, raises SettingError.
+
+    >>> from prunus.optim import AdaBreg
+    >>> from prunus.regularizers import RegL1
+    >>> from prunus.scheduler import CompressionScheduler
+    >>> from prunus.steering import LambdaScheduler
+    >>> model = torch.nn.Linear(4, 4, bias=False)
+    >>> optimizer = AdaBreg(model.parameters(), lr=0.1, reg=RegL1())
+    >>> steer = Steer(LambdaScheduler(initial_lambda=0.5, target_sparsity=0.5))
+    >>> scheduler = CompressionScheduler(model, [steer], optimizer=optimizer, steps_per_epoch=1, epochs=1)
+    >>> scheduler.epoch_begin()
+    >>> optimizer.param_groups[0]["reg"].lamda
+    0.5
+    """
+
+    moment: ClassVar[Moment] = Moment.AFTER
+    unit: ClassVar[str] = "step"
+    claims: ClassVar[str] = "λ of the optimizer"
+
+    steering: Steering
+
+    @property
+    def needs_progress(self) -> bool:  # type: ignore[override]
+        """Whether the steering depends on the length of the run."""
+        return self.steering.needs_progress
+
+    @property
+    def ramps(self) -> bool:  # type: ignore[override]
+        """A steering that follows progress misses its goal in a run that is too short."""
+        return self.steering.needs_progress
+
+    def bind(self, site: Site) -> Bound:
+        """Check that the optimizer can be steered."""
+        return _Steering(self.steering, site.optimizer)
+
+
+class _Steering(Bound):
+    """The running side of Steer."""
+
+    def __init__(self, steering: Steering, optimizer: torch.optim.Optimizer | None) -> None:
+        self.optimizer = require_steerable(optimizer)
+        self.steering = steering
+        super().__init__([member.parameter for member in self.optimizer.regularized()])
+
+    def begin(self) -> None:
+        """Set λ before the first step."""
+        self.steering.begin(self.optimizer)
+
+    def fire(self, time: int, progress: float) -> None:
+        """Act after optimizer step ``time``."""
+        self.steering.after_step(self.optimizer, time, progress)
+
+    def metrics(self) -> dict[str, float]:
+        """Return the steering's figures, and λ itself."""
+        strength = max(float(member.group["reg"].lamda) for member in self.optimizer.regularized())
+        return {"lambda": strength, **self.steering.metrics()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the steering's state."""
+        return self.steering.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take back what :meth:`state_dict` returned."""
+        self.steering.load_state_dict(state)

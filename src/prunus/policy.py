@@ -1,0 +1,124 @@
+"""A policy is an action and a window; at work it knows its span and how often it has fired."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from prunus.actions import Action, Bound, Moment, Site
+from prunus.errors import NoEffect, SettingError
+from prunus.window import Span, Window
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What to do and when: an action, and the window in which it fires.
+
+    Args:
+        action: member of :mod:`prunus.actions`.
+        window: None means the whole run, in the action's own unit (pruning: every epoch; steering and learning
+            rate: every step).
+
+    >>> from prunus.actions import Prune
+    >>> from prunus.schedules import Cubic
+    >>> print(Policy(Prune(Cubic(0.9)), Window(0, 6)).name)
+    Prune in epochs 0 to 6
+    """
+
+    action: Action
+    window: Window | None = None
+
+    def __post_init__(self) -> None:
+        """Catch swapped arguments, which would otherwise fail in the middle of training."""
+        if not isinstance(self.action, Action):
+            raise SettingError(f"a policy's action is {self.action!r}, expected a member of prunus.actions")
+        if self.window is not None and not isinstance(self.window, Window):
+            raise SettingError(f"a policy's window is {self.window!r}, expected Window(start, end, frequency, unit)")
+
+    @property
+    def when(self) -> Window:
+        """The window, or the default of the action."""
+        return self.window or Window(unit=self.action.unit)
+
+    @property
+    def name(self) -> str:
+        """The policy in words, for messages."""
+        return f"{type(self.action).__name__} in {self.when}"
+
+
+class RunningPolicy:
+    """A policy bound to a model: fires at the right moments and counts its firings.
+
+    >>> from torch import nn
+    >>> from prunus.actions import Prune
+    >>> from prunus.masks import MaskStore
+    >>> from prunus.schedules import OneShot
+    >>> policy = RunningPolicy(Policy(Prune(OneShot(0.5))), Site(nn.Linear(2, 2), None, MaskStore([])))
+    >>> policy.resolve({"epoch": 3, "step": None})
+    >>> policy.fire(Moment.BEFORE, "epoch", 0)
+    >>> policy.fired
+    1
+    """
+
+    def __init__(self, policy: Policy, site: Site) -> None:
+        self.policy = policy
+        self.bound: Bound = policy.action.bind(site)
+        self.window = policy.when
+        self.span: Span | None = None
+        self.fired = 0
+
+    def resolve(self, totals: Mapping[str, int | None]) -> None:
+        """Fix the span for a run of known length; warn NoEffect when the run ends before the goal of the window."""
+        total = totals[self.window.unit]
+        span = self.span = self.window.resolve(total)
+        if not self.policy.action.needs_progress:
+            return
+        if span.firings() and total is not None and self.policy.action.ramps and not span.reaches_final(total):
+            warnings.warn(
+                f"{self.policy.name} does not reach its end: the run has only {total} {self.window.unit}s",
+                NoEffect,
+                stacklevel=2,
+            )
+
+    def due(self, moment: Moment, unit: str, time: int) -> bool:
+        """Whether the action acts at this moment of epoch or step ``time``."""
+        span = self.span
+        right = self.policy.action.moment is moment and self.window.unit == unit
+        return right and span is not None and span.fires(time)
+
+    def fire(self, moment: Moment, unit: str, time: int) -> None:
+        """Act if due."""
+        if self.due(moment, unit, time):
+            assert self.span is not None
+            progress = self.span.progress(time) if self.policy.action.needs_progress else 0.0
+            self.bound.fire(time, progress)
+            self.fired += 1
+
+    def warn_if_idle(self) -> None:
+        """Warn NoEffect at the end of a run in which the policy never acted."""
+        if not self.fired:
+            warnings.warn(f"{self.policy.name} never acted in this run", NoEffect, stacklevel=2)
+
+    def clashes(self, other: RunningPolicy) -> bool:
+        """Whether both would move the same thing in the same stretch of the run."""
+        mine, theirs = self.policy.action.claims, other.policy.action.claims
+        return bool(mine) and mine == theirs and _overlap(self, other)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the kind of action, the firings so far and the action's own state."""
+        return {"action": type(self.policy.action).__name__, "fired": self.fired, "state": self.bound.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take back what :meth:`state_dict` returned."""
+        self.fired = int(state["fired"])
+        self.bound.load_state_dict(state["state"])
+
+
+def _overlap(one: RunningPolicy, other: RunningPolicy) -> bool:
+    """Spans in unlike units are taken to overlap, since nobody can tell."""
+    if one.span is None or other.span is None or one.window.unit != other.window.unit:
+        return True
+    ends = [span.end if span.end is not None else float("inf") for span in (one.span, other.span)]
+    return one.span.start < ends[1] and other.span.start < ends[0]

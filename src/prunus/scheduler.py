@@ -1,0 +1,297 @@
+"""The one scheduler: moments of training in, policies fired, masks enforced."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from prunus.actions import Action, Moment, Site
+from prunus.errors import CheckpointError, NoEffect, RunError, SettingError, require_count
+from prunus.masks import MaskStore
+from prunus.measure import count
+from prunus.measure.zeros import Count
+from prunus.policy import Policy, RunningPolicy
+
+VERSION = 1
+"""Version of the saved state."""
+
+
+class CompressionScheduler:
+    """Fire policies at the moments of any training loop and enforce the masks after every optimizer step.
+
+    With an optimizer the scheduler hangs on its step hooks: actions due before an update run when ``step()`` is
+    called, masks and steering right after it, so gradient accumulation and loss scaling need nothing extra. What is
+    left for the loop is one line an epoch (two with ``scheduler.loss`` for penalties)::
+
+        scheduler = CompressionScheduler(model, policies, optimizer=optimizer, steps_per_epoch=len(loader))
+        for epoch in scheduler.epochs(10):
+            for x, y in loader:
+                loss = scheduler.loss(F.cross_entropy(model(x), y))
+                loss.backward()
+                optimizer.step()
+                optimizer.zero_grad()
+            scheduler.epoch_end({"accuracy": accuracy})
+
+    Without ``scheduler.epochs`` pass ``epochs=`` and call ``epoch_end`` after each epoch; an epoch begins with a call
+    of ``epoch_begin``, or by itself at the first loss or step after the last one ended.
+
+    Args:
+        model: the model; parameter names and state-dict keys are never changed.
+        policies: policies, or bare actions for the whole run.
+        optimizer: the optimizer of the model. Without one, call ``gradients_ready`` and ``step_end`` around updates.
+        steps_per_epoch: optimizer steps in an epoch, for windows in steps.
+        epochs: length of the run, unless ``scheduler.epochs(n)`` says it.
+
+    Raises:
+        SelectionError, StructureError, SettingError: a policy does not fit the model or the optimizer (at once, with
+            nothing changed). RunError: the length of the run is needed and unknown, or calls come in the wrong order.
+
+    >>> from prunus.actions import Prune
+    >>> from prunus.schedules import Cubic
+    >>> model = nn.Linear(10, 10)
+    >>> scheduler = CompressionScheduler(model, [Prune(Cubic(0.9))])
+    >>> [(epoch, round(scheduler.sparsity(), 2)) for epoch in scheduler.epochs(3)]
+    [(0, 0.0), (1, 0.78), (2, 0.9)]
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        policies: Sequence[Policy | Action],
+        *,
+        optimizer: torch.optim.Optimizer | None = None,
+        steps_per_epoch: int | None = None,
+        epochs: int | None = None,
+    ) -> None:
+        for name, value in (("steps_per_epoch", steps_per_epoch), ("epochs", epochs)):
+            if value is not None:
+                require_count(name, value)
+        self.model = model
+        self.optimizer = optimizer
+        self.masks = MaskStore([])
+        site = Site(model, optimizer, self.masks)
+        self.policies = [RunningPolicy(_as_policy(policy), site) for policy in policies]
+        self.steps_per_epoch = steps_per_epoch
+        self.total_epochs = epochs
+        self.epoch = 0
+        self.step = 0
+        self.step_in_epoch = 0
+        self.history: list[dict[str, float]] = []
+        self._started = self._in_epoch = self._ready = self._saw_loss = False
+        self._penalty = 0.0
+        self._handles = [] if optimizer is None else self._hang_on(optimizer)
+
+    def epochs(self, total: int) -> Iterator[int]:
+        """Yield the epochs of a run of ``total``, beginning each; after a resume, go on where the saved run was."""
+        require_count("epochs", total)
+        if self.total_epochs not in (None, total):
+            raise RunError(f"the run was said to have {self.total_epochs} epochs, now {total}")
+        self.total_epochs = total
+        while self.epoch < total:
+            current = self.epoch
+            if not self._in_epoch:
+                self.epoch_begin()
+            self._start()
+            yield current
+            if self.epoch == current:
+                self.epoch_end()
+
+    def epoch_begin(self, epoch: int | None = None) -> None:
+        """Begin the next epoch (or check that ``epoch`` is the next) and fire what is due before it."""
+        if self._in_epoch:
+            raise RunError(f"epoch {self.epoch} has not ended: call epoch_end before the next epoch_begin")
+        if epoch is not None and epoch != self.epoch:
+            raise RunError(f"epoch {epoch} was begun, expected {self.epoch}")
+        self._start()
+        self._in_epoch = True
+        self._fire(Moment.BEFORE, "epoch")
+
+    def loss(self, loss: Tensor) -> Tensor:
+        """Return the loss plus every penalty that is active now."""
+        penalty = self.penalty()
+        return loss if penalty is None else loss + penalty
+
+    def penalty(self) -> Tensor | None:
+        """Return the sum of the penalties that are active now, differentiable, or None when there is none."""
+        self._ensure_epoch()
+        self._saw_loss = True
+        terms = [policy.bound.penalty() for policy in self.policies if self._active(policy)]
+        found = [term for term in terms if term is not None]
+        if not found:
+            return None
+        total = sum(found[1:], start=found[0])
+        self._penalty = float(total.detach())
+        return total
+
+    def gradients_ready(self) -> None:
+        """Fire what is due between gradients and update; the optimizer's own hook calls it unless the loop did."""
+        self._ensure_epoch()
+        if not self._ready:
+            self._ready = True
+            self._fire(Moment.BEFORE, "step")
+
+    def step_end(self) -> None:
+        """Enforce masks and fire what is due after an update; only for loops without a known optimizer."""
+        if self.optimizer is not None:
+            raise RunError("step_end is called by the optimizer's own hook; calling it again would count a step twice")
+        self._after_step()
+
+    def epoch_end(self, metrics: Mapping[str, float] | None = None) -> None:
+        """End the epoch: fire what is due, add a row to ``history``, warn about policies that had no effect.
+
+        Args:
+            metrics: figures of the epoch, such as the validation accuracy, kept in the row.
+        """
+        self._ensure_epoch()
+        self._fire(Moment.AFTER, "epoch")
+        self.masks.apply_()
+        row = {"epoch": self.epoch, "step": self.step, **self.metrics(), **(metrics or {})}
+        self.history.append(row)
+        self.epoch += 1
+        self.step_in_epoch = 0
+        self._in_epoch = False
+        if self.epoch == self.total_epochs:
+            self.finish()
+
+    def finish(self) -> None:
+        """Warn about every policy that never acted; the last ``epoch_end`` calls it."""
+        for policy in self.policies:
+            if policy.policy.action.moment is Moment.DURING:
+                self._warn_unused_loss(policy)
+            else:
+                policy.warn_if_idle()
+
+    def count(self) -> Count:
+        """Return the zeros and the total of all weights that some policy acts on."""
+        tensors = {id(p): p for policy in self.policies for p in policy.bound.parameters}
+        return count(list(tensors.values())) if tensors else count(self.model)
+
+    def sparsity(self) -> float:
+        """Return the share of exact zeros among all weights that some policy acts on."""
+        return self.count().sparsity
+
+    def metrics(self) -> dict[str, float]:
+        """Return sparsity, penalty, learning rate and every policy's own figures."""
+        figures = {"sparsity": self.sparsity()}
+        if self.optimizer is not None:
+            figures["lr"] = float(self.optimizer.param_groups[0]["lr"])
+        if self._penalty:
+            figures["penalty"] = self._penalty
+        for index, policy in enumerate(self.policies):
+            for name, value in policy.bound.metrics().items():
+                figures[name if name not in figures else f"{name}_{index}"] = value
+        return figures
+
+    def detach(self) -> None:
+        """Take the scheduler's hooks off the optimizer; masks are no longer enforced."""
+        for handle in self._handles:
+            handle.remove()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the place in the run, masks, policies and history: plain numbers, strings and tensors."""
+        return {
+            "version": VERSION,
+            "place": [self.epoch, self.step, self.step_in_epoch, self._in_epoch],
+            "masks": self.masks.state_dict(),
+            "policies": [policy.state_dict() for policy in self.policies],
+            "history": [dict(row) for row in self.history],
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go back to a saved place, all or nothing; CheckpointError when the state is of other policies or targets."""
+        before = self.state_dict()
+        self._require_same_policies(state)
+        try:
+            self._take(state)
+        except (KeyError, TypeError, ValueError) as error:
+            self._take(before)
+            raise CheckpointError(f"the scheduler's state is incomplete or damaged: {error!r}") from error
+        except CheckpointError:
+            self._take(before)
+            raise
+
+    def _take(self, state: Mapping[str, Any]) -> None:
+        self.masks.load_state_dict(state["masks"])
+        for policy, saved in zip(self.policies, state["policies"], strict=True):
+            policy.load_state_dict(saved)
+        self.epoch, self.step, self.step_in_epoch, self._in_epoch = state["place"]
+        self.history = [dict(row) for row in state["history"]]
+        if self._started:
+            self._begin_policies()
+
+    def _require_same_policies(self, state: Mapping[str, Any]) -> None:
+        saved = [policy["action"] for policy in state.get("policies", [])]
+        mine = [type(policy.policy.action).__name__ for policy in self.policies]
+        if state.get("version") != VERSION or saved != mine:
+            raise CheckpointError(
+                f"the saved scheduler (version {state.get('version')}) has policies {saved}, "
+                f"this one (version {VERSION}) has {mine}"
+            )
+
+    def _hang_on(self, optimizer: torch.optim.Optimizer) -> list[torch.utils.hooks.RemovableHandle]:
+        before = optimizer.register_step_pre_hook(lambda *_: self.gradients_ready())
+        after = optimizer.register_step_post_hook(lambda *_: self._after_step())
+        return [before, after]
+
+    def _after_step(self) -> None:
+        """Masks first, so that steering measures what is left; again after it, so that nothing it revives stays."""
+        self.gradients_ready()
+        self.masks.apply_()
+        if self._fire(Moment.AFTER, "step"):
+            self.masks.apply_()
+        self.step += 1
+        self.step_in_epoch += 1
+        self._ready = False
+
+    def _start(self) -> None:
+        """Fix every span, once the length of the run is known, and let the actions prepare."""
+        if self._started:
+            return
+        steps = self.total_epochs * self.steps_per_epoch if self.total_epochs and self.steps_per_epoch else None
+        for policy in self.policies:
+            policy.resolve({"epoch": self.total_epochs, "step": steps})
+        for one, other in combinations(self.policies, 2):
+            if one.clashes(other):
+                raise SettingError(f"two policies move {one.policy.action.claims}: {one.policy.name}; {other.policy.name}")
+        self._begin_policies()
+        self._started = True
+
+    def _begin_policies(self) -> None:
+        for policy in self.policies:
+            policy.bound.begin()
+
+    def _ensure_epoch(self) -> None:
+        self._start()
+        if not self._in_epoch:
+            self.epoch_begin()
+
+    def _fire(self, moment: Moment, unit: str) -> bool:
+        """Fire what is due; say whether anything was."""
+        time = self.epoch if unit == "epoch" else self.step
+        due = [policy for policy in self.policies if policy.due(moment, unit, time)]
+        for policy in due:
+            policy.fire(moment, unit, time)
+        return bool(due)
+
+    def _active(self, policy: RunningPolicy) -> bool:
+        time = self.epoch if policy.window.unit == "epoch" else self.step
+        active = policy.due(Moment.DURING, policy.window.unit, time)
+        policy.fired += active
+        return active
+
+    def _warn_unused_loss(self, policy: RunningPolicy) -> None:
+        if not self._saw_loss:
+            warnings.warn(
+                f"{policy.policy.name} had no effect: the loop never called scheduler.loss(loss)", NoEffect, stacklevel=3
+            )
+        else:
+            policy.warn_if_idle()
+
+
+def _as_policy(policy: Policy | Action) -> Policy:
+    return Policy(policy) if isinstance(policy, Action) else policy

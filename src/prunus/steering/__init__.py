@@ -1,0 +1,22 @@
+"""What moves λ, or caps what may live, while a Bregman optimizer trains."""
+
+from prunus.steering.base import Steered, SteeredOptimizer, Steering, regularizer_of, require_steerable, set_lambda
+from prunus.steering.budget import SparsityBudget
+from prunus.steering.feedback import LambdaScheduler
+
+STEERING: dict[str, type[Steering]] = {
+    "budget": SparsityBudget,
+    "feedback": LambdaScheduler,
+}
+
+__all__ = [
+    "STEERING",
+    "LambdaScheduler",
+    "SparsityBudget",
+    "Steered",
+    "SteeredOptimizer",
+    "Steering",
+    "regularizer_of",
+    "require_steerable",
+    "set_lambda",
+]
