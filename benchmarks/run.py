@@ -1,0 +1,119 @@
+"""Run every benchmark of this folder and write RESULTS.md: `make bench`, or `python benchmarks/run.py keep` to try one.
+
+A benchmark is a script that prints markdown to stdout; files that start with an underscore are its helpers. Naming
+scripts prints their sections and writes nothing. When one fails, RESULTS.md stays as it was.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+HERE = Path(__file__).parent
+PACKAGES = ("prunus", "torch", "numpy", "lightning")
+
+
+def main(names: Sequence[str], folder: Path = HERE) -> int:
+    """Run the named scripts, or all of them and write RESULTS.md; return 0, or 1 when a script failed."""
+    known = scripts(folder)
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        print(f"no such benchmark: {', '.join(unknown)}; there are: {', '.join(known)}", file=sys.stderr)
+        return 1
+    sections = [section(known[name]) for name in names or known]
+    if None in sections:
+        return 1
+    text = "\n".join([header(folder), *filter(None, sections)])
+    if names:
+        print(text)
+    else:
+        write(folder / "RESULTS.md", text)
+        print(f"wrote {folder / 'RESULTS.md'}")
+    return 0
+
+
+def scripts(folder: Path) -> dict[str, Path]:
+    """Return the benchmarks of a folder by name, sorted."""
+    return {path.stem: path for path in sorted(folder.glob("*.py")) if path.stem != "run" and path.stem[0] != "_"}
+
+
+def section(script: Path) -> str | None:
+    """Run one script; return its section of the results, or None when it failed."""
+    print(f"{script.stem} …", file=sys.stderr, flush=True)
+    start = time.perf_counter()
+    ran = subprocess.run([sys.executable, script.name], cwd=script.parent, stdout=subprocess.PIPE, text=True)
+    if ran.returncode:
+        print(f"{script.name} failed with exit status {ran.returncode}; nothing is written", file=sys.stderr)
+        return None
+    title = (ast.get_docstring(ast.parse(script.read_text(encoding="utf-8"))) or script.stem).splitlines()[0]
+    took = f"`benchmarks/{script.name}`, {time.perf_counter() - start:.0f} s"
+    return f"## {script.stem}\n\n{title} ({took})\n\n{ran.stdout.strip()}\n"
+
+
+def header(folder: Path) -> str:
+    """Say when, on what and with which versions the figures were taken."""
+    facts = {
+        "date": datetime.now(timezone.utc).strftime("%Y-%m-%d"),
+        "commit": commit(folder),
+        "machine": f"{cpu()}, {os.cpu_count()} cores, {memory()}, {platform.system()} {platform.machine()}",
+        "versions": ", ".join([f"Python {platform.python_version()}", *map(installed, PACKAGES)]),
+        "threads": os.environ.get("OMP_NUM_THREADS", "as each script sets them"),
+    }
+    rows = "\n".join(f"| {name} | {fact} |" for name, fact in facts.items())
+    return f"# Results\n\nWritten by `make bench`; no figure here is typed by hand.\n\n| | |\n| --- | --- |\n{rows}\n"
+
+
+def installed(package: str) -> str:
+    """Name a package with its version."""
+    try:
+        return f"{package} {version(package)}"
+    except PackageNotFoundError:
+        return f"{package} absent"
+
+
+def commit(folder: Path) -> str:
+    """Return the commit that is measured, with a mark when files differ from it."""
+    try:
+        command = ["git", "describe", "--always", "--dirty", "--abbrev=10", "--exclude=*"]
+        return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def cpu() -> str:
+    """Return the model name of the processor."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def memory() -> str:
+    """Return the size of the machine's memory."""
+    try:
+        return f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB"
+    except (AttributeError, ValueError, OSError):
+        return "memory unknown"
+
+
+def write(path: Path, text: str) -> None:
+    """Put the text in place in one step, so that a reader never sees half of it."""
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
+        file.write(text)
+    os.chmod(file.name, 0o644)
+    os.replace(file.name, path)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
