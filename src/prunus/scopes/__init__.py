@@ -1,0 +1,18 @@
+"""Scopes: how one sparsity is shared among many tensors.
+
+>>> SCOPES["global"]()
+Global()
+"""
+
+from __future__ import annotations
+
+from prunus.scopes.base import Pool, Scope
+from prunus.scopes.global_ import Global
+from prunus.scopes.per_layer import PerLayer
+
+__all__ = ["SCOPES", "Global", "PerLayer", "Pool", "Scope"]
+
+SCOPES: dict[str, type[Scope]] = {
+    "global": Global,
+    "per_layer": PerLayer,
+}
