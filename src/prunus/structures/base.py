@@ -89,15 +89,18 @@ class Structure(ABC):
         return {"name": self.name, **{field.name: getattr(self, field.name) for field in fields(self)}}
 
 
-def dimension_misfit(shape: Sequence[int], least: int, most: int | None = None) -> str | None:
+def dimension_misfit(shape: Sequence[int], least: int, most: int | None = None, hint: str = "") -> str | None:
     """Say what is wrong with the number of dimensions, or return None.
 
     >>> dimension_misfit((8,), least=2)
     'it has 1 dimension, at least 2 are needed'
     >>> dimension_misfit((8, 3, 3, 3), least=2, most=2)
     'it has 4 dimensions, exactly 2 are needed'
+    >>> dimension_misfit((8, 3), least=3, hint="Row takes a matrix")
+    'it has 2 dimensions, at least 3 are needed; Row takes a matrix'
     """
     if least <= len(shape) <= (most or math.inf):
         return None
     found = f"{len(shape)} dimension" + ("" if len(shape) == 1 else "s")
-    return f"it has {found}, {'exactly' if least == most else 'at least'} {least} are needed"
+    needed = f"{'exactly' if least == most else 'at least'} {least} are needed"
+    return f"it has {found}, {needed}" + (f"; {hint}" if hint else "")

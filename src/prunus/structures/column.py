@@ -28,7 +28,7 @@ class Column(Structure):
 
     def misfit(self, shape: Sequence[int]) -> str | None:
         """Refuse everything but 2 dimensions."""
-        return dimension_misfit(shape, least=2, most=2)
+        return dimension_misfit(shape, least=2, most=2, hint="Channel takes more")
 
     def _size(self, shape: Sequence[int]) -> tuple[int, int]:
         return shape[1], shape[0]

@@ -14,8 +14,8 @@ from prunus.structures.base import Structure, dimension_misfit
 class Filter(Structure):
     """Group a weight (out, in, ...) along dimension 0: all entries that make one output channel.
 
-    Needs at least 2 dimensions. A dead filter can be removed together with its consumers' inputs. A transposed convolution
-    keeps its outputs in dimension 1: use ``Channel`` there. Li et al. (2017), section 3.1.
+    Needs at least 2 dimensions. A dead filter can be removed together with its consumers' inputs. A transposed
+    convolution keeps its outputs in dimension 1: use ``Channel`` there. Li et al. (2017), section 3.1.
 
     >>> import torch
     >>> Filter().split(torch.zeros(8, 3, 5, 5)).shape

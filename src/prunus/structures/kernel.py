@@ -26,7 +26,7 @@ class Kernel(Structure):
 
     def misfit(self, shape: Sequence[int]) -> str | None:
         """Refuse fewer than 3 dimensions."""
-        return dimension_misfit(shape, least=3)
+        return dimension_misfit(shape, least=3, hint="Row takes a matrix")
 
     def _size(self, shape: Sequence[int]) -> tuple[int, int]:
         return shape[0] * shape[1], math.prod(shape[2:])

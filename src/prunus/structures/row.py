@@ -26,7 +26,7 @@ class Row(Structure):
 
     def misfit(self, shape: Sequence[int]) -> str | None:
         """Refuse everything but 2 dimensions."""
-        return dimension_misfit(shape, least=2, most=2)
+        return dimension_misfit(shape, least=2, most=2, hint="Filter takes more")
 
     def _size(self, shape: Sequence[int]) -> tuple[int, int]:
         return shape[0], shape[1]
