@@ -1,0 +1,133 @@
+"""Masks live beside the parameters, only tighten, and hold after every optimizer step."""
+
+import io
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from prunus.errors import CheckpointError, SelectionError, SparsityDecreaseError, StructureError
+from prunus.masks import MaskStore, pack, unpack
+from prunus.select import targets
+from tests import models
+
+
+def store_of(model):
+    return MaskStore(targets(model))
+
+
+def half_mask(weight):
+    return torch.arange(weight.numel()).reshape(weight.shape) % 2 == 0
+
+
+@pytest.mark.parametrize("factory", [models.mlp, models.Tied, models.channels_last, models.half])
+def test_masked_weights_are_zero_and_the_others_untouched(factory):
+    model = factory()
+    store = store_of(model)
+    before = {target.name: target.parameter.detach().clone() for target in targets(model)}
+    masks = {name: half_mask(weight) for name, weight in before.items()}
+    store.update(masks)
+    store.apply_()
+    for target in targets(model):
+        mask = masks[target.name]
+        assert torch.equal(target.parameter[mask], before[target.name][mask])
+        assert not target.parameter[~mask].any() and not torch.signbit(target.parameter[~mask]).any()
+
+
+def test_names_and_state_dict_keys_never_change():
+    model = models.mlp()
+    keys = list(model.state_dict())
+    store = store_of(model)
+    store.update({"0.weight": half_mask(model[0].weight)})
+    store.apply_()
+    assert list(model.state_dict()) == keys
+
+
+@pytest.mark.parametrize("optimizer", [torch.optim.SGD, torch.optim.AdamW])
+def test_momentum_cannot_regrow_pruned_weights(optimizer):
+    model = models.mlp()
+    kwargs = {"momentum": 0.9} if optimizer is torch.optim.SGD else {}
+    stepper = optimizer(model.parameters(), lr=0.1, **kwargs)
+    store = store_of(model)
+    handle = store.attach(stepper)
+    for step in range(6):
+        model(torch.randn(4, 8)).square().sum().backward()
+        stepper.step()
+        if step == 2:
+            store.update({"0.weight": half_mask(model[0].weight)})
+        if step > 2:
+            assert not model[0].weight[~half_mask(model[0].weight)].any()
+    handle.remove()
+    stepper.step()
+    assert model[0].weight[~half_mask(model[0].weight)].any()
+
+
+def test_masks_only_tighten_unless_regrowth_is_said():
+    model = models.mlp()
+    store = store_of(model)
+    store.update({"0.weight": half_mask(model[0].weight)})
+    with pytest.raises(SparsityDecreaseError, match="64 pruned weights and the new mask 0, of which 64 would come back"):
+        store.update({"0.weight": torch.ones(16, 8, dtype=torch.bool)})
+    store.update({"0.weight": torch.ones(16, 8, dtype=torch.bool)}, regrow=True)
+    assert store["0.weight"].all()
+
+
+def test_an_update_is_all_or_nothing():
+    model = models.mlp()
+    store = store_of(model)
+    good = half_mask(model[0].weight)
+    with pytest.raises(StructureError, match=r"mask of 2.weight is torch.bool \[3, 3\], expected torch.bool \[4, 16\]"):
+        store.update({"0.weight": good, "2.weight": torch.ones(3, 3, dtype=torch.bool)})
+    assert len(store) == 0 and store["0.weight"].all()
+    with pytest.raises(SelectionError, match="Did you mean '0.weight'"):
+        store.update({"0.weigt": good})
+    with pytest.raises(StructureError, match="torch.float32"):
+        store.update({"0.weight": good.float()})
+
+
+def test_a_nan_weight_is_still_pruned():
+    model = models.mlp()
+    store = store_of(model)
+    store.update({"0.weight": half_mask(model[0].weight)})
+    with torch.no_grad():
+        model[0].weight.fill_(float("nan"))
+    store.apply_()
+    assert (model[0].weight == 0).sum() == 64
+
+
+def test_state_survives_a_safe_file_bit_for_bit():
+    model = models.channels_last()
+    store = store_of(model)
+    store.update({"0.weight": half_mask(model[0].weight)})
+    file = io.BytesIO()
+    torch.save(store.state_dict(), file)
+    file.seek(0)
+    fresh = store_of(model)
+    fresh.load_state_dict(torch.load(file, weights_only=True))
+    assert torch.equal(fresh["0.weight"], store["0.weight"]) and list(fresh) == ["0.weight"] and "0.weight" in fresh
+
+
+def test_masks_of_another_model_are_refused_with_every_key():
+    other = nn.Sequential(nn.Linear(8, 5), nn.ReLU(), nn.Linear(5, 4), nn.Linear(4, 4))
+    store = store_of(other)
+    store.update({name: half_mask(other.get_parameter(name)) for name in ("0.weight", "3.weight")})
+    mine = store_of(models.mlp())
+    with pytest.raises(CheckpointError) as caught:
+        mine.load_state_dict(store.state_dict())
+    assert "0.weight has shape [16, 8], saved mask [5, 8]" in str(caught.value) and "3.weight" in str(caught.value)
+    assert len(mine) == 0
+
+
+@given(st.lists(st.booleans(), max_size=70))
+def test_packing_is_lossless_at_one_bit_a_flag(flags):
+    tensor = torch.tensor(flags, dtype=torch.bool)
+    packed = pack(tensor)
+    assert packed.numel() == (len(flags) + 7) // 8
+    assert torch.equal(unpack(packed, [len(flags)]), tensor)
+
+
+def test_truncated_bits_are_refused():
+    with pytest.raises(CheckpointError, match="holds 1 bytes, expected 2"):
+        unpack(torch.zeros(1, dtype=torch.uint8), [3, 4])
