@@ -38,14 +38,14 @@ clean:  ## remove the environment and every cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A Python without ensurepip (as some distributions ship it) gets its pip from the one outside.
-.venv/bin/python:
+.venv/bin/pip:
 	$(PYTHON) -m venv .venv || { $(PYTHON) -m venv --clear --without-pip .venv && \
 		$(PYTHON) -m pip --python .venv/bin/python install -q pip; }
 
 # The stamp keeps a second run from installing again; it is older than its inputs once they change.
 .venv/.installed-demo: EXTRAS := vision,report
 .venv/.installed-test: EXTRAS := dev,lightning,vision,report
-.venv/.installed-%: $(PINS) | .venv/bin/python
+.venv/.installed-%: $(PINS) | .venv/bin/pip
 	@echo "Installing prunus[$(EXTRAS)] into .venv (once; takes a minute or two)"
 	$(BIN)/python -m pip install -q --disable-pip-version-check -e ".[$(EXTRAS)]" -c constraints.txt
 	@touch $@
