@@ -61,11 +61,14 @@ class Criterion(ABC):
 
 
 def widen(values: Tensor) -> Tensor:
-    """Return half precision as float32 and leave float32 and float64 alone: bfloat16 sums would tie what differs.
+    """Return half precision as float32, contiguous, and leave float32 and float64 as they are.
+
+    bfloat16 sums would tie what differs, and sums over strided memory round otherwise than over contiguous memory, so
+    that channels_last would prune other weights.
 
     >>> widen(torch.zeros(2, dtype=torch.bfloat16)).dtype, widen(torch.zeros(2, dtype=torch.float64)).dtype
     (torch.float32, torch.float64)
     """
     if not values.is_floating_point():
         raise ScoreError(f"cannot score {values.dtype}, expected floating-point weights; score before quantising")
-    return values.to(torch.promote_types(values.dtype, torch.float32))
+    return values.to(torch.promote_types(values.dtype, torch.float32)).contiguous()

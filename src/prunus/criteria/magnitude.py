@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import torch
 from torch import Generator, Tensor
 
 from prunus.criteria.base import Criterion
@@ -15,6 +14,7 @@ from prunus.errors import require_number
 def group_norm(groups: Tensor, p: float, *, average: bool = False) -> Tensor:
     """Return the p-norm (or power mean) of each row of (groups, members), safe from over- and underflow of the powers.
 
+    >>> import torch
     >>> group_norm(torch.tensor([[3e-30, 4e-30]]), 2.0)  # 1e-60 is zero in float32
     tensor([5.0000e-30])
     """
@@ -50,6 +50,7 @@ class Magnitude(Criterion):
     A p below 0.1 overflows for large groups unless ``average`` is set.
     Source: Han et al. 2015 (arXiv:1506.02626), section 3; Li et al. 2017 (arXiv:1608.08710), section 3.1, for filters.
 
+    >>> import torch
     >>> from prunus.structures import Element, Filter
     >>> Magnitude().score(torch.tensor([[1.0, -2.0], [3.0, 0.0]]), Element())
     tensor([1., 2., 3., 0.])
