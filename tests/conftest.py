@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import partial
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -20,6 +21,15 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 settings.load_profile("prunus")
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Name a value without its address or its bytes: parallel workers must collect the same names on every run."""
+    if isinstance(val, partial):
+        return pytest_make_parametrize_id(val.func)
+    if isinstance(val, bytes):
+        return f"{len(val)}_bytes"
+    return getattr(val, "__name__", None)
 
 
 @pytest.fixture(autouse=True)
