@@ -234,9 +234,25 @@ class CompressionScheduler:
             )
 
     def _hang_on(self, optimizer: torch.optim.Optimizer) -> list[torch.utils.hooks.RemovableHandle]:
-        before = optimizer.register_step_pre_hook(lambda *_: self.gradients_ready())
+        before = optimizer.register_step_pre_hook(self._before_step)
         after = optimizer.register_step_post_hook(lambda *_: self._after_step())
         return [before, after]
+
+    def _before_step(
+        self, optimizer: torch.optim.Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+        """Gradients are ready now, or, when step was given a closure that computes them, when that returns."""
+        closure = kwargs.get("closure", args[1] if len(args) > 1 else None)
+        if closure is None:
+            self.gradients_ready()
+            return None
+
+        def then_ready() -> Any:
+            loss = closure()
+            self.gradients_ready()
+            return loss
+
+        return args[:1], {**kwargs, "closure": then_ready}
 
     def _after_step(self) -> None:
         """Masks first, so that steering measures what is left; again after it, so that nothing it revives stays."""
