@@ -1,0 +1,14 @@
+"""Checkpoints: written whole or not at all, read without running code, restored bit for bit.
+
+``write`` and ``read`` are the only doors to the disk. ``save_run`` and ``load_run`` keep a training run (weights,
+optimizer, scheduler, loader position, random state); ``save_sparse`` and ``load_sparse`` keep weights in few bits.
+"""
+
+from __future__ import annotations
+
+from prunus.checkpoints import rng
+from prunus.checkpoints.files import read, write
+from prunus.checkpoints.runs import load_run, save_run
+from prunus.checkpoints.sparse import load_sparse, save_sparse
+
+__all__ = ["load_run", "load_sparse", "read", "rng", "save_run", "save_sparse", "write"]

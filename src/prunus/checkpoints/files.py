@@ -1,0 +1,145 @@
+"""The two doors to the disk: a write that is whole or absent, a read that runs no code and names what is wrong."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import torch
+
+from prunus.checkpoints.plain import misfits
+from prunus.errors import CheckpointError, Faults, did_you_mean
+
+ZIP_MAGIC = b"PK\x03\x04"
+
+
+def write(path: str | os.PathLike[str], state: dict[str, Any]) -> None:
+    """Write ``state`` so that ``path`` holds either the old file or the whole new one, whenever the power goes.
+
+    Temporary file beside the target → flush → fsync → rename → fsync of the folder. When anything fails the old file
+    is untouched and the temporary file is removed; only a process killed while writing leaves ``.<name>.*.tmp``.
+
+    Args:
+        path: the file; its folder must exist.
+        state: a dict of plain data (tensors, numbers, strings, bytes, nested dicts, lists and tuples).
+
+    Errors: CheckpointError when the folder is missing or when something would not load with ``weights_only=True``,
+    naming its place; nothing is written then. OSError of the disk passes through.
+    Use it for every checkpoint. A file that other programs follow while it grows (a log) is no case for it.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "a.ckpt"
+    >>> write(path, {"epoch": 3})
+    >>> read(path)
+    {'epoch': 3}
+    """
+    target = Path(path)
+    _require_writable(target, state)
+    temporary = target.with_name(f".{target.name}.{uuid4().hex}.tmp")
+    try:
+        with temporary.open("xb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync_folder(target.parent)
+
+
+def read(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read a checkpoint onto the CPU without running any code that the file may carry.
+
+    Args:
+        path: a file of :func:`write`, or any file of ``torch.save`` that holds a dict of plain data.
+
+    Errors: CheckpointError with the path and what to do, for a missing file, a truncated one, a damaged one (checksums
+    are compared, which ``torch.load`` does not), one that holds Python objects, and one that is no checkpoint.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "a.ckpt"
+    >>> write(path, {"weight": torch.ones(2)})
+    >>> _ = path.write_bytes(path.read_bytes()[:100])
+    >>> read(path)  # doctest: +IGNORE_EXCEPTION_DETAIL
+    Traceback (most recent call last):
+        ...
+    prunus.errors.CheckpointError: a.ckpt is truncated
+    """
+    source = Path(path)
+    _require_whole(source)
+    try:
+        state = torch.load(source, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as fault:
+        raise CheckpointError(_unsafe(source, fault)) from fault
+    except Exception as fault:  # torch.load raises EOFError, KeyError, RuntimeError, ... on bytes it cannot read
+        what = f"{type(fault).__name__}: {fault}"
+        raise CheckpointError(f"{source} is not a checkpoint, or is damaged ({what})") from fault
+    if not isinstance(state, dict):
+        raise CheckpointError(f"{source} is not a checkpoint: it holds a {type(state).__name__}, expected a dict")
+    return state
+
+
+def _require_writable(target: Path, state: dict[str, Any]) -> None:
+    if not isinstance(state, dict):
+        raise CheckpointError(f"the state for {target} is a {type(state).__name__}, expected a dict")
+    if not target.parent.is_dir():
+        raise CheckpointError(f"cannot write {target}: the folder {target.parent} does not exist. Create it first.")
+    faults = Faults(f"cannot write {target}, these would not load with weights_only=True (store numbers or tensors)")
+    for fault in misfits(state):
+        faults.add(fault)
+    faults.raise_as(CheckpointError)
+
+
+def _require_whole(source: Path) -> None:
+    if source.is_dir():
+        raise CheckpointError(f"{source} is a folder, expected a checkpoint file")
+    if not source.exists():
+        names = [entry.name for entry in source.parent.iterdir()] if source.parent.is_dir() else []
+        raise CheckpointError(f"{source} does not exist. In its folder: {did_you_mean(source.name, names)}")
+    with source.open("rb") as file:
+        magic = file.read(len(ZIP_MAGIC))
+    if magic == ZIP_MAGIC[: len(magic)] and not zipfile.is_zipfile(source):
+        size = source.stat().st_size
+        raise CheckpointError(
+            f"{source} is truncated: {size} bytes without the closing directory, so the program that wrote it was cut "
+            "off or the disk was full. Use the checkpoint before it; files of prunus.checkpoints.write are never cut."
+        )
+    if magic == ZIP_MAGIC and torch.serialization.get_crc32_options():
+        _require_checksums(source)
+
+
+def _require_checksums(source: Path) -> None:
+    try:
+        with zipfile.ZipFile(source) as archive:
+            damaged = archive.testzip()
+    except (zipfile.BadZipFile, OSError, NotImplementedError) as fault:
+        raise CheckpointError(f"{source} is damaged: {fault}. Use another copy of it.") from fault
+    if damaged is not None:
+        raise CheckpointError(f"{source} is damaged: the checksum of {damaged} is wrong. Use another copy of it.")
+
+
+def _unsafe(source: Path, fault: Exception) -> str:
+    what = str(fault)
+    if "GLOBAL" not in what and "nsupported" not in what:
+        return f"{source} is not a checkpoint, or is damaged ({what.splitlines()[-1]})"
+    named = next((line.strip() for line in what.splitlines() if "GLOBAL" in line or "class" in line), what)
+    return (
+        f"{source} is unsafe to load: it holds Python objects, which may run any code ({named}). If you trust where it "
+        "comes from, load it with torch.load(weights_only=False) once and save its tensors and numbers alone."
+    )
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the rename itself durable; platforms that cannot open a folder (Windows) rename durably anyway."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,1 @@
+"""Front doors: a plain loop, Lightning; all of them drive the one CompressionScheduler."""
