@@ -39,7 +39,7 @@ def get_regularizer(name: str, **settings: Any) -> Regularizer:
         ...
     prunus.errors.SettingError: regularizer 'l1' does not take lambda_. Did you mean 'lamda'?
     """
-    known = str(name).lower()
+    known = name.lower() if isinstance(name, str) else name
     require_known("regularizer", known, REGULARIZERS)
     member = REGULARIZERS[known]
     takes = [field.name for field in fields(member) if field.init]
