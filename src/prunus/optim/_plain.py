@@ -1,0 +1,107 @@
+"""Optimizer states that hold tensors and plain numbers only, and the way back into live regularizers."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from itertools import chain
+from typing import Any
+
+from torch import Tensor
+from torch.optim import Optimizer
+
+from prunus.errors import CheckpointError
+from prunus.optim.mirror import dual_dtype
+
+# Belongs to the machine at hand, not to the training run that is resumed.
+OF_THIS_RUN = ("implementation",)
+
+
+def plain_group(group: dict[str, Any]) -> dict[str, Any]:
+    """Return a parameter group with its regularizer written out as settings, plus its random state where it has one.
+
+    >>> from prunus.regularizers import RegL1
+    >>> plain_group({"lr": 0.1, "reg": RegL1(0.5)})
+    {'lr': 0.1, 'reg': {'name': 'l1', 'lamda': 0.5}}
+    """
+    reg = group["reg"]
+    state = reg.state_dict()
+    return {**group, "reg": {**reg.settings(), **({"state": state} if state else {})}}
+
+
+class Loading:
+    """One load of an optimizer's state: a check before anything changes, and what torch leaves to do after.
+
+    torch casts every loaded tensor to the dtype of its parameter and hands over the caller's own tensors. A dual has to
+    stay in float32 and must not be shared with whoever holds the state, so :meth:`finish` copies each once more.
+
+    >>> import torch
+    >>> from prunus.optim import LinBreg
+    >>> optimizer = LinBreg([torch.nn.Parameter(torch.zeros(2))])
+    >>> Loading(optimizer).check(optimizer, {"state": {}, "param_groups": []})
+    Traceback (most recent call last):
+        ...
+    prunus.errors.CheckpointError: this optimizer has 1 parameter groups, the saved state has 0
+    """
+
+    def __init__(self, optimizer: Optimizer) -> None:
+        self.live = list(optimizer.param_groups)
+        self.saved: dict[str, Any] = {}
+
+    def check(self, optimizer: Optimizer, saved: dict[str, Any]) -> None:
+        """Raise CheckpointError unless the saved state fits the groups, regularizers and shapes of the optimizer."""
+        ours, theirs = self.live, saved["param_groups"]
+        if len(ours) != len(theirs):
+            raise CheckpointError(f"this optimizer has {len(ours)} parameter groups, the saved state has {len(theirs)}")
+        for index, (group, other) in enumerate(zip(ours, theirs, strict=True)):
+            _require_same_group(index, group, other)
+        self.saved = saved
+        for parameter, name, value in self._tensors():
+            if value.shape != parameter.shape:
+                raise CheckpointError(
+                    f"{name} was saved for a parameter of shape {tuple(value.shape)}, here its shape is "
+                    f"{tuple(parameter.shape)}. The saved state belongs to another model"
+                )
+
+    def finish(self, optimizer: Optimizer) -> None:
+        """Put the live regularizers back, with the saved λ and random state, and the state at full precision."""
+        for group, before, other in zip(optimizer.param_groups, self.live, self.saved["param_groups"], strict=True):
+            reg = before["reg"]
+            group.update({key: before[key] for key in OF_THIS_RUN}, reg=reg)
+            reg.lamda = other["reg"]["lamda"]
+            if "state" in other["reg"]:
+                reg.load_state_dict(deepcopy(other["reg"]["state"]))
+        for parameter, name, value in self._tensors():
+            own = value.detach().to(device=parameter.device, dtype=dual_dtype(parameter), copy=True)
+            optimizer.state[parameter][name] = own
+
+    def _tensors(self) -> list[tuple[Tensor, str, Tensor]]:
+        """Return (parameter, name, saved value) for every tensor of the saved state."""
+        keys = chain.from_iterable(group["params"] for group in self.saved["param_groups"])
+        params = chain.from_iterable(group["params"] for group in self.live)
+        states = ((p, self.saved["state"].get(key, {})) for key, p in zip(keys, params, strict=True))
+        return [(p, name, value) for p, state in states for name, value in state.items() if isinstance(value, Tensor)]
+
+
+def _require_same_group(index: int, group: dict[str, Any], saved: dict[str, Any]) -> None:
+    """Raise CheckpointError unless a saved group has as many parameters, the same settings and the same regularizer."""
+    if len(group["params"]) != len(saved["params"]):
+        raise CheckpointError(
+            f"group {index} has {len(group['params'])} parameters, the saved one {len(saved['params'])}"
+        )
+    missing = sorted(group.keys() - saved.keys() - {"name", "param_names"})
+    if missing:
+        raise CheckpointError(
+            f"group {index} of the saved state has no {', '.join(missing)}: another optimizer wrote it"
+        )
+    kind, other = (_kind(settings) for settings in (group["reg"].settings(), saved["reg"]))
+    if kind != other:
+        raise CheckpointError(
+            f"group {index} has the regularizer {kind}, the saved state is of {other}. "
+            "Only λ is taken from a checkpoint; build the optimizer with the regularizer it was saved with"
+        )
+
+
+def _kind(settings: dict[str, Any]) -> str:
+    """Return a regularizer's settings without its strength, in words: what has to agree for its dual to carry over."""
+    rest = ", ".join(f"{key}={value!r}" for key, value in settings.items() if key not in ("name", "lamda", "state"))
+    return f"{settings['name']}({rest})" if rest else str(settings["name"])

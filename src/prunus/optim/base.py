@@ -1,0 +1,183 @@
+"""The shell around every update rule: parameter groups, lazy start, closures, buckets, checkpoints."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.optimizer import ParamsT
+
+from prunus.errors import SettingError
+from prunus.optim._buckets import buckets
+from prunus.optim._plain import Loading, plain_group
+from prunus.optim.mirror import dual_dtype, start_dual
+from prunus.optim.settings import require_settings
+from prunus.regularizers import RegNone, Regularizer
+
+
+class Regularized(NamedTuple):
+    """A parameter whose λ is steered, with what an optimizer keeps about it.
+
+    ``state`` is empty until the parameter's first step with a gradient; ``group`` is the live parameter group.
+
+    >>> from prunus.optim import LinBreg
+    >>> from prunus.regularizers import RegL1
+    >>> optimizer = LinBreg([torch.nn.Parameter(torch.ones(2))], reg=RegL1(0.1))
+    >>> [(entry.state, entry.group["delta"]) for entry in optimizer.regularized()]
+    [({}, 1.0)]
+    """
+
+    parameter: Tensor
+    state: dict[str, Any]
+    group: dict[str, Any]
+
+
+class BregmanOptimizer(Optimizer):
+    """Base of LinBreg, AdaBreg and ProxSGD: everything about an optimizer that is not its formula.
+
+    Every group has a live regularizer in ``group["reg"]`` (its own copy when it comes from the constructor's ``reg``)
+    and a plain number ``group["lambda_scale"]`` (default 1; 0 keeps λ out of the hands of steering). A member supplies
+    ``_update_`` and, where it keeps more than a step count, ``_fresh``.
+
+    - A parameter without gradient is left alone: no state, no prox, no step count.
+    - Half precision parameters keep float32 state; their values are written from the float32 result.
+    - Values are written in place; storage, strides and memory format of a parameter never change.
+    - A NaN in a gradient enters the dual and stays there, as it does in the moments of any optimizer. Nothing looks for
+      it, since looking would wait for the device; clip with ``error_if_nonfinite=True`` or use a GradScaler.
+
+    Raises:
+        SettingError: a setting out of range or unknown, one regularizer object in two groups, a complex parameter, a
+            sparse gradient.
+        StructureError: the regularizer of a group cannot split one of its parameters.
+
+    >>> from prunus.optim import OPTIMIZERS
+    >>> [issubclass(member, BregmanOptimizer) for member in OPTIMIZERS.values()]
+    [True, True, True]
+    """
+
+    has_dual: ClassVar[bool] = True
+
+    def __init__(self, params: ParamsT, reg: Regularizer | None, **settings: Any) -> None:
+        defaults = {**settings, "reg": RegNone() if reg is None else reg, "lambda_scale": 1.0}
+        require_settings(defaults, defaults)
+        super().__init__(params, defaults)
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add a group: settings are checked, a default regularizer is copied, an explicit one is taken as it is."""
+        where = f"group {len(self.param_groups)}: "
+        group = dict(param_group)
+        require_settings({k: v for k, v in group.items() if k != "reg" or v is not None}, self.defaults, where)
+        if group.get("reg") is None:
+            group["reg"] = deepcopy(self.defaults["reg"])
+        if any(group["reg"] is other["reg"] for other in self.param_groups):
+            raise SettingError(
+                f"{where}reg is also the reg of another group, so one λ would steer both; pass a copy.deepcopy"
+            )
+        super().add_param_group(group)
+        try:
+            self._require_fit(len(self.param_groups) - 1)
+        except Exception:
+            self.param_groups.pop()
+            raise
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """Take one step; ``closure`` is evaluated once, with gradients enabled, and its loss returned."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        ready = [self._ready(index) for index in range(len(self.param_groups))]
+        for group, params in zip(self.param_groups, ready, strict=True):
+            for bucket in buckets(params):
+                self._advance(bucket, group)
+        return loss
+
+    @torch.no_grad()
+    def evaluate_reg(self) -> list[float]:
+        """Return the value of each group's regularizer, summed over the parameters of the group."""
+        return [float(sum(group["reg"](p.to(dual_dtype(p))) for p in group["params"])) for group in self.param_groups]
+
+    def regularized(self) -> Iterator[Regularized]:
+        """Yield every parameter whose λ is steered: its reg is not RegNone and its lambda_scale is above 0."""
+        for group in self.param_groups:
+            if group["lambda_scale"] > 0 and not isinstance(group["reg"], RegNone):
+                for p in group["params"]:
+                    yield Regularized(p, self.state.get(p, {}), group)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state as tensors and plain numbers; each regularizer appears as its settings."""
+        packed = super().state_dict()
+        packed["param_groups"] = [plain_group(group) for group in packed["param_groups"]]
+        return packed
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Load a state, all of it or nothing; the live regularizers keep their identity and take over the saved λ.
+
+        Raises:
+            CheckpointError: the state belongs to other parameters, or to a regularizer of another kind.
+        """
+        loading = Loading(self)
+        hooks = [
+            self.register_load_state_dict_pre_hook(loading.check),
+            self.register_load_state_dict_post_hook(loading.finish, prepend=True),
+        ]
+        try:
+            super().load_state_dict(state_dict)
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+    @abstractmethod
+    def _update_(
+        self, params: list[Tensor], grads: list[Tensor], states: list[dict[str, Any]], group: dict[str, Any]
+    ) -> None:
+        """Apply the member's formula to tensors of one device and dtype, in place."""
+
+    def _fresh(self, parameter: Tensor, group: dict[str, Any]) -> dict[str, Any]:
+        """Return the state a parameter starts with, besides its step count."""
+        return {"sub_grad": start_dual(parameter, group["reg"], group["delta"])} if self.has_dual else {}
+
+    def _advance(self, params: list[Tensor], group: dict[str, Any]) -> None:
+        """Start what is new in a bucket, count the step, update; half precision goes through float32 scratch."""
+        states = [self.state[p] for p in params]
+        for p, state in zip(params, states, strict=True):
+            if not state:
+                state.update(step=0, **self._fresh(p, group))
+            state["step"] += 1
+        wide = [p.to(dual_dtype(p)) for p in params]
+        grads = [p.grad.to(w.dtype) for p, w in zip(params, wide, strict=True)]  # type: ignore[union-attr]
+        self._update_(wide, grads, states, group)
+        for p, w in zip(params, wide, strict=True):
+            if w is not p:
+                p.copy_(w)
+
+    def _ready(self, index: int) -> list[Tensor]:
+        """Return the parameters of a group that have a gradient; refuse sparse ones before anything has moved."""
+        ready = [p for p in self.param_groups[index]["params"] if p.grad is not None]
+        for p in ready:
+            if p.grad.layout is not torch.strided:
+                raise SettingError(
+                    f"{self._name(index, p)} has a sparse gradient, which {type(self).__name__} cannot use. "
+                    "Build the embedding with sparse=False"
+                )
+        return ready
+
+    def _require_fit(self, index: int) -> None:
+        """Refuse at construction what the rule or the regularizer of a group could not handle at a step."""
+        for p in self.param_groups[index]["params"]:
+            if p.is_complex():
+                raise SettingError(f"{self._name(index, p)} is complex; split it with torch.view_as_real")
+            self.param_groups[index]["reg"].radius(p.shape)
+
+    def _name(self, index: int, parameter: Tensor) -> str:
+        """Return how messages call a parameter."""
+        group = self.param_groups[index]
+        place = next(i for i, p in enumerate(group["params"]) if p is parameter)
+        names = group.get("param_names")
+        return f"parameter {place} of group {index}" + (f" ({names[place]!r})" if names else "")

@@ -1,0 +1,116 @@
+"""Run the laws over every optimizer, with every regularizer and both implementations where that is the point."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+import torch
+
+from prunus.optim import OPTIMIZERS
+from prunus.optim.settings import IMPLEMENTATIONS
+from prunus.regularizers import REGULARIZERS
+from tests.laws import optim as laws
+from tests.twins.optim import TWINS
+
+SETTINGS = {
+    "adabreg": [
+        {"lr": 0.05},
+        {"lr": 0.02, "delta": 2.0, "betas": (0.5, 0.9), "eps": 0.1},
+        {"lr": 0.1, "betas": (0.0, 0.0)},
+    ],
+    "linbreg": [{"lr": 0.1}, {"lr": 0.1, "delta": 0.5, "momentum": 0.9}, {"lr": 0.0}],
+    "proxsgd": [{"lr": 0.1}],
+}
+REGS = {name: partial(kind, lamda=0.2) for name, kind in REGULARIZERS.items()}
+MEMBERS = [(name, settings) for name, choices in SETTINGS.items() for settings in choices]
+BASES = [
+    ("adabreg", {"lr": 0.05}, partial(torch.optim.Adam, lr=0.05)),
+    ("adabreg", {"lr": 0.05, "delta": 2.0}, partial(torch.optim.Adam, lr=0.1)),
+    (
+        "adabreg",
+        {"lr": 0.05, "betas": (0.8, 0.9), "eps": 0.01},
+        partial(torch.optim.Adam, lr=0.05, betas=(0.8, 0.9), eps=0.01),
+    ),
+    ("linbreg", {"lr": 0.1}, partial(torch.optim.SGD, lr=0.1)),
+    ("linbreg", {"lr": 0.1, "delta": 0.25}, partial(torch.optim.SGD, lr=0.025)),
+    ("proxsgd", {"lr": 0.1}, partial(torch.optim.SGD, lr=0.1)),
+]
+
+every_reg = pytest.mark.parametrize("make_reg", REGS.values(), ids=REGS)
+every_member = pytest.mark.parametrize(("name", "settings"), MEMBERS, ids=str)
+first_of_each = pytest.mark.parametrize(("name", "settings"), [(name, SETTINGS[name][0]) for name in SETTINGS], ids=str)
+
+
+def test_every_member_has_a_twin_and_settings() -> None:
+    assert list(OPTIMIZERS) == sorted(OPTIMIZERS) == sorted(TWINS) == sorted(SETTINGS)
+
+
+@every_reg
+@every_member
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+def test_follows_its_twin(name, settings, make_reg, implementation, dtype) -> None:
+    settings = {**settings, "implementation": implementation}
+    laws.law_follows_its_twin(OPTIMIZERS[name], TWINS[name], make_reg, settings, dtype)
+
+
+@pytest.mark.parametrize(("name", "settings", "base"), BASES, ids=str)
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+def test_equals_its_base(name, settings, base, implementation) -> None:
+    laws.law_equals_its_base(OPTIMIZERS[name], {**settings, "implementation": implementation}, base)
+
+
+PLAIN = (
+    laws.law_implementations_agree,
+    laws.law_resumes_bit_equal,
+    laws.law_load_shares_nothing,
+    laws.law_copies_go_their_own_way,
+    laws.law_without_gradient_nothing_happens,
+    laws.law_hooks_run,
+)
+
+
+@pytest.mark.parametrize("law", PLAIN, ids=lambda law: law.__name__)
+@every_reg
+@every_member
+def test_keeps_the_law(law, name, settings, make_reg) -> None:
+    if settings["lr"] > 0:
+        law(OPTIMIZERS[name], make_reg, settings)
+
+
+@every_reg
+@first_of_each
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+def test_state_is_wide(name, settings, make_reg, dtype) -> None:
+    laws.law_state_is_wide(OPTIMIZERS[name], make_reg, settings, dtype)
+    laws.law_resumes_bit_equal(OPTIMIZERS[name], make_reg, settings, dtype)
+
+
+@every_reg
+@first_of_each
+def test_writes_in_place(name, settings, make_reg) -> None:
+    laws.law_writes_in_place(OPTIMIZERS[name], make_reg, settings)
+
+
+SMOOTH = (laws.law_accumulates, laws.law_closure_sees_gradients, laws.law_schedulers_of_torch_work)
+
+
+@pytest.mark.parametrize("law", SMOOTH, ids=lambda law: law.__name__)
+@every_member
+def test_keeps_the_law_of_a_loop(law, name, settings) -> None:
+    if settings["lr"] > 0:
+        law(OPTIMIZERS[name], REGS["l1"], settings)
+
+
+@every_reg
+@every_member
+def test_groups_are_optimizers(name, settings, make_reg) -> None:
+    laws.law_groups_are_optimizers(OPTIMIZERS[name], make_reg, REGS["l1"], settings)
+
+
+@pytest.mark.parametrize("make_reg", [make for name, make in REGS.items() if REGULARIZERS[name].convex])
+@every_member
+def test_rest_is_rest(name, settings, make_reg) -> None:
+    if OPTIMIZERS[name].has_dual:
+        laws.law_rest_is_rest(OPTIMIZERS[name], make_reg, settings)
