@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
+from prunus._pieces import nonzeros
 from prunus.errors import SelectionError
 from prunus.masks import MaskStore
 from prunus.select import Select, targets
@@ -52,23 +52,20 @@ def count(
     """Count the exact zeros of a tensor, of tensors, or of the weights that ``select`` chooses in a model.
 
     Both +0.0 and -0.0 are zeros; NaN is not. With ``masks``, a masked place counts as zero whatever the parameter
-    holds there (between an optimizer's update and its hook, say). One read of the weights, one synchronisation.
+    holds there (between an optimizer's update and its hook, say). One read of the weights.
 
     Args:
         weights: a model, a tensor, or an iterable of tensors.
         select: which parameters of a model count; default as in :class:`prunus.select.Select`.
         masks: masks of the same model.
 
+    >>> import torch
     >>> count(torch.tensor([0.0, -0.0, 1.0]))
     Count(zeros=2, total=3)
     """
     tensors = _tensors(weights, select, masks)
-    if not tensors:
-        return Count(0, 0)
-    device = tensors[0].device
-    kept = torch.stack([tensor.detach().count_nonzero().to(device) for tensor in tensors]).sum()
     total = sum(tensor.numel() for tensor in tensors)
-    return Count(total - int(kept), total)
+    return Count(total - sum(nonzeros(tensor) for tensor in tensors), total)
 
 
 def sparsity(
@@ -76,6 +73,7 @@ def sparsity(
 ) -> float:
     """Return the share of exact zeros in [0, 1]; the arguments are those of :func:`count`.
 
+    >>> import torch
     >>> sparsity([torch.zeros(3), torch.ones(1)])
     0.75
     """

@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
-from torch import Tensor
 
-from prunus.criteria import Magnitude
 from prunus.errors import SettingError, require_count, require_fraction, require_number
-from prunus.keep import exactly, pruned_count
+from prunus.keep import pruned_count
 from prunus.schedules import Cubic, Schedule
-from prunus.steering.base import Steered, SteeredOptimizer, Steering, regularizer_of
-from prunus.structures import Structure
-
-BUMP = 1e-3
-"""How far past the dead zone's edge a dual is set when its group is called back, as a share of the edge."""
-
-_SIZE = Magnitude(p=2.0, average=True)
+from prunus.steering._survivors import pools
+from prunus.steering.base import SteeredOptimizer, Steering, regularizer_of
 
 
 def room_at(progress: float, room: float, until: float) -> float:
@@ -126,7 +118,7 @@ class SparsityBudget(Steering):
         free = room_at(progress, self.room, self.room_until) if refresh else 0.0
         closed = progress >= max(self.ramp, self.room_until if self.room else 0.0)
         survivors = 0
-        for pool in _pools(optimizer):
+        for pool in pools(optimizer):
             budget = pool.size - pruned_count(self.sparsity_at(progress), pool.size)
             survivors += pool.hold(budget, int(budget * (1.0 - free)), closed, self.back)
         self._figures = {"budget_sparsity": self.sparsity_at(progress), "budget_survivors": float(survivors)}
@@ -134,115 +126,3 @@ class SparsityBudget(Steering):
     def metrics(self) -> dict[str, float]:
         """Return the scheduled sparsity and the number of survivors after the last step."""
         return dict(self._figures)
-
-
-def _pools(optimizer: SteeredOptimizer) -> Iterator[_Pool]:
-    """Steered parameters that share a structure compete with each other; unlike structures do not compare."""
-    pools: dict[Structure, list[Steered]] = {}
-    for member in optimizer.regularized():
-        if member.parameter.numel() and member.state:
-            pools.setdefault(regularizer_of(member).structure, []).append(member)
-    return (_Pool(structure, members) for structure, members in pools.items())
-
-
-@dataclass(frozen=True)
-class _Pool:
-    """Parameters whose members compete for one budget."""
-
-    structure: Structure
-    members: list[Steered]
-
-    @property
-    def size(self) -> int:
-        """Number of weights or groups."""
-        return sum(self.structure.groups(member.parameter.shape) for member in self.members)
-
-    def hold(self, budget: int, cap: int, closed: bool, back: float) -> int:
-        """Bring the number of survivors to at most ``cap``, or up to ``budget`` if room has closed; return it."""
-        alive = [self._alive(member.parameter) for member in self.members]
-        living = int(torch.stack([flags.count_nonzero().cpu() for flags in alive]).sum())
-        if living > cap:
-            sizes = [_SIZE.score(member.parameter, self.structure) for member in self.members]
-            for member, was, stays in zip(self.members, alive, exactly(sizes, cap, among=alive), strict=True):
-                drop_(member, was & ~stays, self.structure, back)
-            return cap
-        if closed and living < budget:
-            dead = [~flags for flags in alive]
-            nearness = [_nearness(member, self.structure) for member in self.members]
-            for member, back_in in zip(self.members, exactly(nearness, budget - living, among=dead), strict=True):
-                revive_(member, back_in, self.structure)
-            return budget
-        return living
-
-    def _alive(self, parameter: Tensor) -> Tensor:
-        """One flag a group: does any of its weights live?"""
-        flags = parameter.ne(0)
-        if self.structure.members(parameter.shape) == 1:
-            return flags.reshape(-1)
-        return self.structure.split(flags).any(dim=1)
-
-
-def drop_(member: Steered, dropped: Tensor, structure: Structure, back: float) -> None:
-    """Zero the dropped groups in place and pull their dual back to ``back`` times the edge of the dead zone.
-
-    >>> from prunus.optim import AdaBreg
-    >>> from prunus.regularizers import RegL1
-    >>> from prunus.structures import Element
-    >>> weight = torch.tensor([0.5, -0.4], requires_grad=True)
-    >>> optimizer = AdaBreg([weight], lr=0.0, reg=RegL1(0.1))
-    >>> weight.sum().backward(); _ = optimizer.step()
-    >>> member = next(optimizer.regularized())
-    >>> with torch.no_grad():
-    ...     drop_(member, torch.tensor([False, True]), Element(), back=0.5)
-    >>> member.state["sub_grad"]
-    tensor([ 0.6000, -0.0500])
-    """
-    shape, dual = member.parameter.shape, member.state["sub_grad"]
-    member.parameter.masked_fill_(structure.expand(dropped, shape), 0.0)
-    edge = regularizer_of(member).radius(shape)
-    shrink = (back * edge / _lengths(dual, structure)).clamp(max=1.0)
-    dual.mul_(structure.expand(torch.where(dropped, shrink, torch.ones_like(shrink)), shape))
-
-
-def revive_(member: Steered, revived: Tensor, structure: Structure) -> None:
-    """Put the dual of the revived groups just past the edge of the dead zone and write the weights it gives.
-
-    >>> from prunus.optim import AdaBreg
-    >>> from prunus.regularizers import RegL1
-    >>> from prunus.structures import Element
-    >>> weight = torch.tensor([0.5, 0.0], requires_grad=True)
-    >>> optimizer = AdaBreg([weight], lr=0.0, reg=RegL1(0.1))
-    >>> weight.sum().backward(); _ = optimizer.step()
-    >>> with torch.no_grad():
-    ...     revive_(next(optimizer.regularized()), torch.tensor([False, True]), Element())
-    >>> int(weight.count_nonzero())
-    2
-    """
-    reg, shape, dual = regularizer_of(member), member.parameter.shape, member.state["sub_grad"]
-    edge = reg.radius(shape)
-    groups = _feasible(structure.split(dual), reg.domain)
-    still = groups.norm(dim=1, keepdim=True) == 0
-    direction = torch.where(still, torch.ones_like(groups), groups)
-    pushed = direction * ((edge + max(BUMP * edge, 1e-6)) / direction.norm(dim=1, keepdim=True))
-    flags = structure.expand(revived, shape)
-    dual.copy_(torch.where(flags, structure.join(pushed, shape), dual))
-    delta = member.group.get("delta", 1.0)
-    weights = reg.prox(delta * dual, delta).to(member.parameter.dtype)
-    member.parameter.copy_(torch.where(flags, weights, member.parameter))
-
-
-def _nearness(member: Steered, structure: Structure) -> Tensor:
-    """How close each group's dual is to the edge of the dead zone; 1 is on it."""
-    reg = regularizer_of(member)
-    groups = _feasible(structure.split(member.state["sub_grad"]), reg.domain)
-    return groups.norm(dim=1) / max(reg.radius(member.parameter.shape), torch.finfo(torch.float32).tiny)
-
-
-def _feasible(dual: Tensor, domain: str) -> Tensor:
-    """A dual that points out of a one-sided domain can never make a weight live."""
-    return dual.clamp(min=0.0) if domain == "nonnegative" else dual
-
-
-def _lengths(dual: Tensor, structure: Structure) -> Tensor:
-    """Norm of each group's dual, kept off zero to divide by."""
-    return structure.split(dual).norm(dim=1).clamp(min=torch.finfo(torch.float32).tiny)

@@ -1,0 +1,128 @@
+"""Who lives: count, drop and call back the weights or groups that compete for one budget."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from prunus._pieces import count, places
+from prunus.criteria import Magnitude
+from prunus.keep import exactly
+from prunus.steering.base import Steered, SteeredOptimizer, regularizer_of
+from prunus.structures import Row, Structure
+
+BUMP = 1e-3
+"""How far past the dead zone's edge a dual is set when its group is called back, as a share of the edge."""
+TINY = torch.finfo(torch.float32).tiny
+"""Kept under lengths that are divided by."""
+SIZE = Magnitude(p=2.0, average=True)
+"""Root mean square of a group, so that groups of unlike sizes compare."""
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Parameters of one structure, whose weights or groups compete for one budget."""
+
+    structure: Structure
+    members: list[Steered]
+
+    @property
+    def size(self) -> int:
+        """Number of weights or groups, alive or dead."""
+        return sum(self.structure.groups(member.parameter.shape) for member in self.members)
+
+    def hold(self, budget: int, cap: int, closed: bool, back: float) -> int:
+        """Bring the survivors down to ``cap``, or up to ``budget`` once room has closed; return how many there are."""
+        survivors = self.survivors()
+        if survivors > cap:
+            self._drop(cap, back)
+            return cap
+        if closed and survivors < budget:
+            self._fill(budget - survivors)
+            return budget
+        return survivors
+
+    def survivors(self) -> int:
+        """Count the living, in one read of the weights."""
+        return sum(count(living(member.parameter, self.structure)) for member in self.members)
+
+    def _drop(self, cap: int, back: float) -> None:
+        """Rank the living only: they are few, and so the selection costs little."""
+        rows = [places(living(member.parameter, self.structure)) for member in self.members]
+        groups = [self.structure.split(member.parameter)[row] for member, row in zip(self.members, rows, strict=True)]
+        keep = exactly([SIZE.score(values, Row()) for values in groups], cap)
+        for member, row, stays in zip(self.members, rows, keep, strict=True):
+            drop_(member, self.structure, row[~stays], back)
+
+    def _fill(self, missing: int) -> None:
+        """Call back the dead whose duals are nearest to the edge."""
+        nearness = [_nearness(member, self.structure) for member in self.members]
+        dead = [~living(member.parameter, self.structure) for member in self.members]
+        keep = exactly(nearness, missing, among=dead)
+        for member, returns in zip(self.members, keep, strict=True):
+            revive_(member, self.structure, places(returns))
+
+
+def pools(optimizer: SteeredOptimizer) -> list[Pool]:
+    """Sort steered parameters by structure; only those that have begun to train (and hold a weight) compete."""
+    found: dict[Structure, list[Steered]] = {}
+    for member in optimizer.regularized():
+        if member.parameter.numel() and member.state:
+            found.setdefault(regularizer_of(member).structure, []).append(member)
+    return [Pool(structure, members) for structure, members in found.items()]
+
+
+def living(parameter: Tensor, structure: Structure) -> Tensor:
+    """Return one flag a group: whether any of its weights is not zero."""
+    flags = parameter.detach().bool()
+    return flags.reshape(-1) if structure.members(parameter.shape) == 1 else structure.split(flags).any(dim=1)
+
+
+def drop_(member: Steered, structure: Structure, rows: Tensor, back: float) -> None:
+    """Zero the groups at ``rows`` in place and pull their duals back to ``back`` times the edge of the dead zone."""
+    if not rows.numel():
+        return
+    dual = member.state["sub_grad"]
+    values = structure.split(dual)[rows]
+    edge = regularizer_of(member).radius(member.parameter.shape)
+    shrink = (back * edge / values.norm(dim=1, keepdim=True).clamp(min=TINY)).clamp(max=1.0)
+    write_(dual, structure, rows, values * shrink)
+    write_(member.parameter, structure, rows, torch.zeros((), dtype=member.parameter.dtype, device=dual.device))
+
+
+def revive_(member: Steered, structure: Structure, rows: Tensor) -> None:
+    """Put the duals of the groups at ``rows`` just past the edge of the dead zone, and write the weights that gives."""
+    if not rows.numel():
+        return
+    reg, dual = regularizer_of(member), member.state["sub_grad"]
+    edge = reg.radius(member.parameter.shape)
+    values = _feasible(structure.split(dual)[rows], reg.domain)
+    direction = torch.where(values.norm(dim=1, keepdim=True) == 0, torch.ones_like(values), values)
+    length = edge + max(BUMP * edge, 1e-6)
+    write_(dual, structure, rows, direction * (length / direction.norm(dim=1, keepdim=True)))
+    delta = member.group.get("delta", 1.0)
+    weights = structure.split(reg.prox(delta * dual, delta))[rows]
+    write_(member.parameter, structure, rows, weights.to(member.parameter.dtype))
+
+
+def write_(tensor: Tensor, structure: Structure, rows: Tensor, values: Tensor) -> None:
+    """Set the groups at ``rows`` in place, through the view that ``split`` gives or, where it copies, back through it."""
+    groups = structure.split(tensor)
+    groups[rows] = values
+    if groups.untyped_storage().data_ptr() != tensor.untyped_storage().data_ptr():
+        tensor.copy_(structure.join(groups, tensor.shape))
+
+
+def _nearness(member: Steered, structure: Structure) -> Tensor:
+    """How close each group's dual is to the edge of the dead zone; 1 is on it."""
+    reg = regularizer_of(member)
+    groups = _feasible(structure.split(member.state["sub_grad"]), reg.domain)
+    return groups.norm(dim=1) / max(reg.radius(member.parameter.shape), TINY)
+
+
+def _feasible(dual: Tensor, domain: str) -> Tensor:
+    """A dual that points out of a one-sided domain can never make a weight live."""
+    return dual.clamp(min=0.0) if domain == "nonnegative" else dual
