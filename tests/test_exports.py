@@ -53,9 +53,9 @@ def own_classes(module: ModuleType) -> set[type]:
 def member_classes(package: ModuleType) -> set[type]:
     """Return the classes of the member files that derive from the family's base and that no other file derives from."""
     names = [m.name for m in pkgutil.iter_modules(package.__path__) if not m.name.startswith("_") and m.name != "base"]
-    bases = tuple(own_classes(importlib.import_module(f"{package.__name__}.base")))
+    bases = own_classes(importlib.import_module(f"{package.__name__}.base"))
     files = [own_classes(importlib.import_module(f"{package.__name__}.{name}")) for name in names]
-    members = {value for classes in files for value in classes if issubclass(value, bases)}
+    members = {value for classes in files for value in classes if bases & set(value.__mro__)}
     return {value for value in members if not members & set(value.__subclasses__())}
 
 
