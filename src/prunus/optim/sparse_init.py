@@ -39,7 +39,7 @@ def sparsify_(
     Call it before the first optimizer step: the dual starts from the weights found there. Not for a trained model: its
     weights are worth more than a random choice: prune those by a criterion.
 
-    Source: Bungert, Roith, Tenbrinck, Burger, JMLR 23(192), 2022, on sparse initialisation; counts are exact here, not Bernoulli.
+    Source: Bungert, Roith, Tenbrinck, Burger, JMLR 23(192), 2022; the count is exact here rather than on average.
 
     >>> from prunus.structures import Row
     >>> weight = torch.ones(4, 3)
