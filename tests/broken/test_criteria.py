@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from prunus.criteria import Criterion, Magnitude, Random
+from prunus.errors import ScoreError
 from prunus.structures import Filter
 from tests.laws import criteria as laws
 
@@ -53,7 +54,7 @@ class DividesByStd(Magnitude):
 
 class KeepsTheGraph(Magnitude):
     def score(self, weight, structure, *, gradient=None, generator=None):
-        return structure.split(weight).abs().sum(dim=1).mul(torch.ones((), requires_grad=True))
+        return structure.split(weight).abs().sum(dim=1)
 
 
 class WritesBack(Magnitude):
@@ -89,7 +90,7 @@ PLANTED = [
     (MemoryOrder(), laws.law_memory_layout_changes_nothing),
     (OneTooMany(), laws.law_one_finite_score_a_group),
     (DividesByStd(), laws.law_one_finite_score_a_group),
-    (KeepsTheGraph(), laws.law_one_finite_score_a_group),
+    (KeepsTheGraph(), laws.law_looks_but_does_not_touch),
     (WritesBack(), laws.law_looks_but_does_not_touch),
     (GlobalDraw(), laws.law_looks_but_does_not_touch),
     (GlobalDraw(), laws.law_same_inputs_same_scores),
@@ -134,3 +135,8 @@ class Sensitive(Criterion):
 @pytest.mark.parametrize("law", laws.LAWS, ids=lambda law: law.__name__)
 def test_the_laws_let_an_honest_gradient_criterion_pass(law):
     assert law(Sensitive(), WEIGHT.clone(), Filter()) is None
+
+
+def test_a_gradient_of_another_shape_is_refused():
+    with pytest.raises(ScoreError, match=r"gradient= of shape \(8, 4, 3, 3\), got shape \(8, 36\)"):
+        Sensitive().score(WEIGHT, Filter(), gradient=WEIGHT.flatten(1))
