@@ -44,6 +44,9 @@ class ResumableLoader:
     [(tensor([2, 3]),), (tensor([4]),)]
     """
 
+    batch_sampler: None = None
+    """Lightning asks for it wherever there is a ``sampler``."""
+
     def __init__(
         self,
         *tensors: Tensor,

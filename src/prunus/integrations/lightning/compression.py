@@ -1,0 +1,212 @@
+"""The general callback: Lightning's hooks become the moments of the CompressionScheduler, nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.strategies import DeepSpeedStrategy, FSDPStrategy, ModelParallelStrategy
+from lightning.pytorch.utilities import rank_zero_info
+from torch.optim import Optimizer
+
+from prunus.actions import Action
+from prunus.errors import CheckpointError, RunError, require_count
+from prunus.integrations.lightning import random_state, run_length
+from prunus.integrations.lightning.penalty import add_gradient_, scale_of
+from prunus.integrations.loop import ResumableLoader
+from prunus.policy import Policy
+from prunus.scheduler import CompressionScheduler
+
+PREFIX = "prunus/"
+SHARDED = (DeepSpeedStrategy, FSDPStrategy, ModelParallelStrategy)
+
+
+class Compression(Callback):
+    """Compress a LightningModule while it trains: policies fire, masks hold, and a resumed run is bit-identical.
+
+    The callback builds a :class:`prunus.scheduler.CompressionScheduler` when training starts (``callback.scheduler``)
+    and passes Lightning's moments on. Penalties of ``Regularize`` enter as gradients once an optimizer step, after
+    accumulation and unscaling and before clipping; that equals a penalty in the loss, so ``train_loss`` stays the loss
+    you return. It logs ``prunus/sparsity``, ``prunus/lambda``, ... for loggers, progress bar and monitors.
+
+    Resuming needs nothing but ``trainer.fit(model, ckpt_path=...)``: the checkpoint holds masks, steering, λ, counters
+    and the random state of every process, all loadable with ``weights_only=True``. In the middle of an epoch it is
+    exact with a loader that can be resumed, such as :class:`prunus.integrations.loop.ResumableLoader`. Validation that
+    draws random numbers between the checkpoint and the next batch is not repeated by Lightning, so validate with a
+    loader that draws none.
+
+    Args:
+        policies: policies, or bare actions for the whole run.
+        log_every_n_steps: also log after every so many optimizer steps; 0 logs at the end of an epoch only. Each
+            logging reads all weights once.
+        progress_bar: whether sparsity and λ are shown there.
+        verbose: whether one line an epoch goes to Lightning's log.
+
+    Errors: RunError for several optimizers, for strategies that shard parameters, and for a checkpoint that was written
+    without this callback; CheckpointError for one of other policies; faults of the policies as CompressionScheduler.
+    The run's length is ``max_epochs``; with ``max_steps`` that end inside an epoch give every window an end.
+
+    >>> from prunus.actions import Prune
+    >>> from prunus.schedules import Cubic
+    >>> callback = Compression([Prune(Cubic(0.9))])
+    >>> trainer = Trainer(callbacks=[callback], max_epochs=3, logger=False)  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        policies: Sequence[Policy | Action],
+        *,
+        log_every_n_steps: int = 0,
+        progress_bar: bool = True,
+        verbose: bool = False,
+    ) -> None:
+        require_count("log_every_n_steps", log_every_n_steps, 0)
+        self.policies = list(policies)
+        self.log_every_n_steps = log_every_n_steps
+        self.progress_bar = progress_bar
+        self.verbose = verbose
+        self.scheduler: CompressionScheduler | None = None
+        self._saved: Mapping[str, Any] | None = None
+        self._in_epoch = False
+        self._logged_step = 0
+        self._loader: object = None
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Forget the last run, before Lightning hands over the checkpoint of this one."""
+        if stage == "fit":
+            self.scheduler, self._saved, self._in_epoch = None, None, False
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Refuse what cannot work; restore the random state for what Lightning draws before the first batch."""
+        if len(trainer.optimizers) != 1:
+            raise RunError(f"Compression drives one optimizer, configure_optimizers returned {len(trainer.optimizers)}")
+        if isinstance(trainer.strategy, SHARDED):
+            kind = type(trainer.strategy).__name__
+            raise RunError(f"Compression needs whole parameters, {kind} shards them: use strategy='ddp' or one device")
+        if self._saved is not None:
+            random_state.restore_mine(self._saved["rng"])
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Build the scheduler, now that optimizer and length are known, and take up a saved run."""
+        self._loader = trainer.train_dataloader
+        self.scheduler = CompressionScheduler(
+            pl_module,
+            self.policies,
+            optimizer=trainer.optimizers[0],
+            steps_per_epoch=run_length.steps_per_epoch(trainer),
+            epochs=run_length.epochs(trainer),
+        )
+        if self._saved is not None:
+            self._resume(self._saved)
+        elif trainer.global_step > 0:
+            raise RunError(
+                f"the run stands at step {trainer.global_step} without Compression's state, so masks and counters are "
+                "unknown. To compress from these weights on, load them into the module and start a new run"
+            )
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin the epoch, and name it to the loader: with ``max_steps`` Lightning counts one too many on resuming."""
+        self._enter(trainer)
+        if isinstance(self._loader, ResumableLoader):
+            self._loader.set_epoch(self._running.epoch)
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Begin the epoch if Lightning skipped its start, as it does after a checkpoint on the last batch of one."""
+        self._enter(trainer)
+
+    def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
+        """Add the gradient of the penalties that are active now."""
+        with torch.enable_grad():
+            penalty = self._running.penalty()
+        if penalty is not None and penalty.requires_grad:
+            add_gradient_(penalty, optimizer, scale_of(trainer, optimizer))
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Log after every ``log_every_n_steps`` optimizer steps."""
+        step = self._running.step
+        if self.log_every_n_steps and step % self.log_every_n_steps == 0 and step != self._logged_step:
+            self._logged_step = step
+            self._log(pl_module, self._running.metrics(), every_step=True, sync=False)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """End the epoch and log its figures, once: Lightning ends an epoch again after resuming at its end."""
+        if self._running.epoch > trainer.current_epoch:
+            return
+        self._enter(trainer)
+        theirs = {
+            name: float(value)
+            for name, value in trainer.callback_metrics.items()
+            if value.numel() == 1 and not name.startswith(PREFIX)
+        }
+        self._running.epoch_end(theirs)
+        self._in_epoch = False
+        row = self._running.history[-1]
+        figures = {name: row[name] for name in row if name not in theirs and name not in ("epoch", "step")}
+        self._log(pl_module, figures, every_step=False, sync=trainer.world_size > 1)
+        if self.verbose:
+            shown = ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
+            rank_zero_info(f"prunus, epoch {trainer.current_epoch}: {shown}")
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """End the last epoch if Lightning did not, as after a checkpoint on the last batch of the run."""
+        if self._in_epoch:
+            self._running.epoch_end()
+            self._in_epoch = False
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the run's state for Lightning's checkpoint: plain tensors, numbers and strings."""
+        if self.scheduler is None:
+            return dict(self._saved or {})
+        return {
+            "scheduler": self.scheduler.state_dict(),
+            "in_epoch": self._in_epoch,
+            "rng": random_state.capture_all(),
+            "loader": self._loader.state_dict() if isinstance(self._loader, ResumableLoader) else None,
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Keep a checkpoint's state until the scheduler exists; Lightning calls this before the optimizer does."""
+        if state_dict and not {"scheduler", "in_epoch", "rng"} <= set(state_dict):
+            raise CheckpointError(f"the checkpoint's state of Compression is damaged: it holds {sorted(state_dict)}")
+        self._saved = state_dict or None
+
+    @property
+    def _running(self) -> CompressionScheduler:
+        if self.scheduler is None:
+            raise RunError("Compression has no scheduler yet: it is built when training starts")
+        return self.scheduler
+
+    def _resume(self, saved: Mapping[str, Any]) -> None:
+        """Take up a saved run; the random state a second time only inside an epoch, at its start it is already moving.
+
+        The loader's position is given again because Lightning forgets it whenever it asked for the data before it read
+        the checkpoint, as ``trainer.estimated_stepping_batches`` in ``configure_optimizers`` makes it do.
+        """
+        self._running.load_state_dict(saved["scheduler"])
+        self._in_epoch = saved["in_epoch"]
+        self._logged_step = self._running.step
+        if isinstance(self._loader, ResumableLoader) and saved.get("loader") is not None:
+            self._loader.load_state_dict(saved["loader"])
+        if self._in_epoch:
+            random_state.restore_mine(saved["rng"])
+        self._saved = None
+
+    def _enter(self, trainer: Trainer) -> None:
+        """Make the trainer's epoch the scheduler's, ending one whose end Lightning skipped."""
+        while self._running.epoch < trainer.current_epoch:
+            self._running.epoch_end()
+            self._in_epoch = False
+        if not self._in_epoch:
+            self._loader = trainer.train_dataloader
+            self._running.epoch_begin(trainer.current_epoch)
+            self._in_epoch = True
+
+    def _log(self, module: LightningModule, figures: Mapping[str, float], *, every_step: bool, sync: bool) -> None:
+        for name, value in figures.items():
+            shown = self.progress_bar and name in ("sparsity", "lambda")
+            label = f"{PREFIX}{name}"
+            module.log(label, value, prog_bar=shown, on_step=every_step, on_epoch=not every_step, sync_dist=sync)
