@@ -38,7 +38,11 @@ def normed() -> nn.Sequential:
 
 def convs() -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv2d(3, 4, 3), nn.Conv2d(4, 8, 3, groups=2), nn.ConvTranspose2d(8, 6, 2), nn.Conv1d(6, 6, 3), nn.Conv3d(2, 2, 2)
+        nn.Conv2d(3, 4, 3),
+        nn.Conv2d(4, 8, 3, groups=2),
+        nn.ConvTranspose2d(8, 6, 2),
+        nn.Conv1d(6, 6, 3),
+        nn.Conv3d(2, 2, 2),
     )
 
 

@@ -1,17 +1,17 @@
 """One tree of errors: every fault of the user's derives from PrunusError and says what, where and what to try.
 
-    PrunusError
-    ├── SettingError (ValueError)            a setting has a wrong value, type or name
-    ├── SelectionError (ValueError)          a pattern matched nothing, a parameter was chosen twice
-    ├── StructureError (ValueError)          a tensor cannot be split the way that was asked
-    ├── ScoreError (ValueError)              scores that cannot be ranked (NaN)
-    ├── SparsityDecreaseError (RuntimeError) masks would loosen though nothing was said to regrow
-    ├── RunError (RuntimeError)              the training loop and the schedule do not fit together
-    ├── RecipeError (ValueError)             a recipe with faults, all of them listed
-    ├── CheckpointError (RuntimeError)       a file that is truncated, unsafe or of another model
-    └── MissingExtraError (ImportError)      an optional package is not installed
-    NoEffect (UserWarning)                   something was asked for that will change nothing
-    LayerCollapse (UserWarning)              a layer has lost its last weight
+PrunusError
+├── SettingError (ValueError)            a setting has a wrong value, type or name
+├── SelectionError (ValueError)          a pattern matched nothing, a parameter was chosen twice
+├── StructureError (ValueError)          a tensor cannot be split the way that was asked
+├── ScoreError (ValueError)              scores that cannot be ranked (NaN)
+├── SparsityDecreaseError (RuntimeError) masks would loosen though nothing was said to regrow
+├── RunError (RuntimeError)              the training loop and the schedule do not fit together
+├── RecipeError (ValueError)             a recipe with faults, all of them listed
+├── CheckpointError (RuntimeError)       a file that is truncated, unsafe or of another model
+└── MissingExtraError (ImportError)      an optional package is not installed
+NoEffect (UserWarning)                   something was asked for that will change nothing
+LayerCollapse (UserWarning)              a layer has lost its last weight
 """
 
 from __future__ import annotations
@@ -127,7 +127,9 @@ def require_number(name: str, value: object, low: float, high: float = math.inf,
     if number and (low < value if open_low else low <= value) and value <= high:  # type: ignore[operator]
         return
     floor = f"greater than {low}" if open_low else f"of at least {low}"
-    raise SettingError(f"{name} is {value!r}, expected a number {floor}" + (f" and at most {high}" if high < math.inf else ""))
+    raise SettingError(
+        f"{name} is {value!r}, expected a number {floor}" + (f" and at most {high}" if high < math.inf else "")
+    )
 
 
 def require_fraction(name: str, value: object) -> None:

@@ -273,7 +273,9 @@ class CompressionScheduler:
             policy.resolve({"epoch": self.total_epochs, "step": steps})
         for one, other in combinations(self.policies, 2):
             if one.clashes(other):
-                raise SettingError(f"two policies move {one.policy.action.claims}: {one.policy.name}; {other.policy.name}")
+                raise SettingError(
+                    f"two policies move {one.policy.action.claims}: {one.policy.name}; {other.policy.name}"
+                )
         self._begin_policies()
         self._started = True
 
@@ -303,7 +305,9 @@ class CompressionScheduler:
     def _warn_unused_loss(self, policy: RunningPolicy) -> None:
         if not self._saw_loss:
             warnings.warn(
-                f"{policy.policy.name} had no effect: the loop never called scheduler.loss(loss)", NoEffect, stacklevel=3
+                f"{policy.policy.name} had no effect: the loop never called scheduler.loss(loss)",
+                NoEffect,
+                stacklevel=3,
             )
         else:
             policy.warn_if_idle()

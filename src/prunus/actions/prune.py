@@ -133,12 +133,12 @@ class _Pruning(Bound):
     def _score(self, target: Target) -> Tensor:
         gradient = target.parameter.grad
         if self.action.criterion.needs_gradient and gradient is None:
-            raise RunError(f"{self.action.criterion!r} needs gradients, and {target.name} has none: use a window in steps")
+            raise RunError(
+                f"{self.action.criterion!r} needs gradients, and {target.name} has none: use a window in steps"
+            )
         weight = target.canonical(target.parameter.detach())
         oriented = None if gradient is None else target.canonical(gradient)
-        return self.action.criterion.score(
-            weight, self.action.structure, gradient=oriented, generator=self.generator
-        )
+        return self.action.criterion.score(weight, self.action.structure, gradient=oriented, generator=self.generator)
 
     def _mask(self, target: Target, keep: Tensor) -> tuple[str, Tensor]:
         """The mask of the target's shape: groups that stay, less what was masked inside them before."""

@@ -1,6 +1,6 @@
 """What moves λ, or caps what may live, while a Bregman optimizer trains."""
 
-from prunus.steering.base import Steered, SteeredOptimizer, Steering, regularizer_of, require_steerable, set_lambda
+from prunus.steering.base import Steering, require_steerable, set_lambda
 from prunus.steering.budget import SparsityBudget
 from prunus.steering.feedback import LambdaScheduler
 
@@ -13,10 +13,7 @@ __all__ = [
     "STEERING",
     "LambdaScheduler",
     "SparsityBudget",
-    "Steered",
-    "SteeredOptimizer",
     "Steering",
-    "regularizer_of",
     "require_steerable",
     "set_lambda",
 ]

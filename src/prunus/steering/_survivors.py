@@ -11,7 +11,7 @@ from torch import Tensor
 from prunus._pieces import count, places
 from prunus.criteria import Magnitude
 from prunus.keep import exactly
-from prunus.steering.base import Steered, SteeredOptimizer, regularizer_of
+from prunus.optim import BregmanOptimizer, Regularized
 from prunus.structures import Row, Structure
 
 BUMP = 1e-3
@@ -27,7 +27,7 @@ class Pool:
     """Parameters of one structure, whose weights or groups compete for one budget."""
 
     structure: Structure
-    members: list[Steered]
+    members: list[Regularized]
 
     @property
     def size(self) -> int:
@@ -66,12 +66,12 @@ class Pool:
             revive_(member, self.structure, places(returns))
 
 
-def pools(optimizer: SteeredOptimizer) -> list[Pool]:
+def pools(optimizer: BregmanOptimizer) -> list[Pool]:
     """Sort steered parameters by structure; only those that have begun to train (and hold a weight) compete."""
-    found: dict[Structure, list[Steered]] = {}
+    found: dict[Structure, list[Regularized]] = {}
     for member in optimizer.regularized():
         if member.parameter.numel() and member.state:
-            found.setdefault(regularizer_of(member).structure, []).append(member)
+            found.setdefault(member.group["reg"].structure, []).append(member)
     return [Pool(structure, members) for structure, members in found.items()]
 
 
@@ -81,23 +81,23 @@ def living(parameter: Tensor, structure: Structure) -> Tensor:
     return flags.reshape(-1) if structure.members(parameter.shape) == 1 else structure.split(flags).any(dim=1)
 
 
-def drop_(member: Steered, structure: Structure, rows: Tensor, back: float) -> None:
+def drop_(member: Regularized, structure: Structure, rows: Tensor, back: float) -> None:
     """Zero the groups at ``rows`` in place and pull their duals back to ``back`` times the edge of the dead zone."""
     if not rows.numel():
         return
     dual = member.state["sub_grad"]
     values = structure.split(dual)[rows]
-    edge = regularizer_of(member).radius(member.parameter.shape)
+    edge = member.group["reg"].radius(member.parameter.shape)
     shrink = (back * edge / values.norm(dim=1, keepdim=True).clamp(min=TINY)).clamp(max=1.0)
     write_(dual, structure, rows, values * shrink)
     write_(member.parameter, structure, rows, torch.zeros((), dtype=member.parameter.dtype, device=dual.device))
 
 
-def revive_(member: Steered, structure: Structure, rows: Tensor) -> None:
+def revive_(member: Regularized, structure: Structure, rows: Tensor) -> None:
     """Put the duals of the groups at ``rows`` just past the edge of the dead zone, and write the weights that gives."""
     if not rows.numel():
         return
-    reg, dual = regularizer_of(member), member.state["sub_grad"]
+    reg, dual = member.group["reg"], member.state["sub_grad"]
     edge = reg.radius(member.parameter.shape)
     values = _feasible(structure.split(dual)[rows], reg.domain)
     direction = torch.where(values.norm(dim=1, keepdim=True) == 0, torch.ones_like(values), values)
@@ -116,9 +116,9 @@ def write_(tensor: Tensor, structure: Structure, rows: Tensor, values: Tensor) -
         tensor.copy_(structure.join(groups, tensor.shape))
 
 
-def _nearness(member: Steered, structure: Structure) -> Tensor:
+def _nearness(member: Regularized, structure: Structure) -> Tensor:
     """How close each group's dual is to the edge of the dead zone; 1 is on it."""
-    reg = regularizer_of(member)
+    reg = member.group["reg"]
     groups = _feasible(structure.split(member.state["sub_grad"]), reg.domain)
     return groups.norm(dim=1) / max(reg.radius(member.parameter.shape), TINY)
 

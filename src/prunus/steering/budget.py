@@ -10,9 +10,10 @@ import torch
 
 from prunus.errors import SettingError, require_count, require_fraction, require_number
 from prunus.keep import pruned_count
+from prunus.optim import BregmanOptimizer
 from prunus.schedules import Cubic, Schedule
 from prunus.steering._survivors import pools
-from prunus.steering.base import SteeredOptimizer, Steering, regularizer_of
+from prunus.steering.base import Steering
 
 
 def room_at(progress: float, room: float, until: float) -> float:
@@ -100,11 +101,13 @@ class SparsityBudget(Steering):
         if self.schedule.final != self.target:
             raise SettingError(f"target is {self.target}, but the schedule ends at {self.schedule.final}")
 
-    def begin(self, optimizer: SteeredOptimizer) -> None:
-        """Refuse regularizers that draw at random: their zeros are not decided by the dual."""
-        for member in optimizer.regularized():
-            if regularizer_of(member).random:
-                raise SettingError(f"a sparsity budget cannot hold {regularizer_of(member)!r}: its prox is random")
+    def begin(self, optimizer: BregmanOptimizer) -> None:
+        """Refuse what keeps no dual, and regularizers whose zeros are drawn at random."""
+        if not optimizer.has_dual:
+            raise SettingError(f"a sparsity budget acts on the dual, which {type(optimizer).__name__} does not keep")
+        for group in optimizer.param_groups:
+            if group["reg"].random:
+                raise SettingError(f"a sparsity budget cannot hold {group['reg']!r}: its prox is random")
 
     def sparsity_at(self, progress: float) -> float:
         """Return the scheduled sparsity at ``progress`` of the run."""
@@ -112,7 +115,7 @@ class SparsityBudget(Steering):
         return self.schedule(min(1.0, progress / self.ramp))
 
     @torch.no_grad()
-    def after_step(self, optimizer: SteeredOptimizer, step: int, progress: float) -> None:
+    def after_step(self, optimizer: BregmanOptimizer, step: int, progress: float) -> None:
         """Drop what is over the budget; fill up what is missing once room has closed."""
         refresh = (step + 1) % self.period == 0
         free = room_at(progress, self.room, self.room_until) if refresh else 0.0

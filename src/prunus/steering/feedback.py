@@ -7,7 +7,8 @@ from typing import Any
 
 from prunus.errors import SettingError, require_fraction, require_number
 from prunus.measure import sparsity
-from prunus.steering.base import Steered, SteeredOptimizer, Steering, set_lambda
+from prunus.optim import BregmanOptimizer
+from prunus.steering.base import Steering, set_lambda
 
 
 def feedback(strength: float, current: float, target: float, acceleration: float) -> float:
@@ -98,14 +99,14 @@ class LambdaScheduler(Steering):
             self._last_sparsity = current_sparsity
         return self.lambda_value
 
-    def begin(self, optimizer: SteeredOptimizer) -> None:
+    def begin(self, optimizer: BregmanOptimizer) -> None:
         """Give the optimizer the initial λ before its first step, so that its duals start with it."""
         set_lambda(optimizer, self.lambda_value)
 
-    def after_step(self, optimizer: SteeredOptimizer, step: int, progress: float) -> None:
+    def after_step(self, optimizer: BregmanOptimizer, step: int, progress: float) -> None:
         """Measure the steered weights and set λ for the next step."""
-        members: list[Steered] = list(optimizer.regularized())
-        set_lambda(optimizer, self.step(sparsity([member.parameter for member in members])))
+        reading = sparsity([member.parameter for member in optimizer.regularized()])
+        set_lambda(optimizer, self.step(reading))
 
     def metrics(self) -> dict[str, float]:
         """Return λ."""

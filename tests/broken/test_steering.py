@@ -1,0 +1,81 @@
+"""Planted wrong steerings: each must fail its law."""
+
+import pytest
+import torch
+
+from prunus.regularizers import RegL1
+from prunus.steering import LambdaScheduler, SparsityBudget
+from tests.laws import steering as laws
+from tests.laws.test_steering import OPTIMIZERS, problem
+
+MAKE = OPTIMIZERS["adabreg"](RegL1)
+
+
+class CountsOnlyAtRefresh(SparsityBudget):
+    def after_step(self, optimizer, step, progress):
+        if (step + 1) % self.period == 0:
+            super().after_step(optimizer, step, progress)
+
+
+class NeverFills(SparsityBudget):
+    def after_step(self, optimizer, step, progress):
+        super().after_step(optimizer, step, min(progress, self.room_until - 1e-6))
+
+
+class KeepsADrawToItself(SparsityBudget):
+    def after_step(self, optimizer, step, progress):
+        self.calls = getattr(self, "calls", 0) + 1
+        super().after_step(optimizer, self.calls - 1, progress)
+
+
+class WrongWay(LambdaScheduler):
+    def step(self, current_sparsity, last_sparsity=None):
+        return super().step(1.0 - current_sparsity, last_sparsity)
+
+
+class Unbounded(LambdaScheduler):
+    def step(self, current_sparsity, last_sparsity=None):
+        self.lambda_value *= 10.0
+        return self.lambda_value
+
+
+def strong_lambda(weights):
+    """λ alone leaves fewer survivors than asked, so only filling meets the target."""
+    optimizer = MAKE(weights)
+    optimizer.param_groups[0]["reg"].lamda = 5.0
+    return optimizer
+
+
+def test_a_budget_that_looks_only_now_and_then_is_caught():
+    with pytest.raises(AssertionError):
+        laws.law_budget_is_never_exceeded_and_met_at_the_end(
+            CountsOnlyAtRefresh(target=0.9, period=5), MAKE, *problem([(10, 10)]), laws.elements
+        )
+
+
+def test_a_budget_that_never_fills_is_caught_and_ours_fills():
+    weights, gradients = problem([(10, 10)])
+    with torch.no_grad():
+        weights[0].mul_(1e-3)
+    for kind, caught in ((NeverFills, True), (SparsityBudget, False)):
+        fresh = [weight.detach().clone().requires_grad_() for weight in weights]
+        arguments = (kind(target=0.5, period=5), strong_lambda, fresh, gradients, laws.elements)
+        if caught:
+            with pytest.raises(AssertionError):
+                laws.law_budget_is_never_exceeded_and_met_at_the_end(*arguments)
+        else:
+            laws.law_budget_is_never_exceeded_and_met_at_the_end(*arguments)
+
+
+def test_a_step_counter_that_is_not_saved_is_caught():
+    with pytest.raises(AssertionError):
+        laws.law_resume_equals_uninterrupted(
+            lambda: KeepsADrawToItself(target=0.75, period=7, room=0.9), MAKE, *problem([(8, 8)]), stop=10
+        )
+
+
+@pytest.mark.parametrize("kind", [WrongWay, Unbounded])
+def test_wrong_feedback_is_caught(kind):
+    steering = kind(0.01, target_sparsity=0.6, acceleration_factor=1.0, min_lambda=0.005, max_lambda=0.05)
+    with pytest.raises(AssertionError):
+        laws.law_feedback_pushes_towards_the_target(steering, MAKE, *problem([(9, 9)]))

@@ -1,0 +1,87 @@
+"""Laws of the steering family, over every member and both Bregman optimizers."""
+
+from __future__ import annotations
+
+import copy
+import io
+
+import torch
+
+from prunus.measure import count, sparsity
+
+
+def train(make_optimizer, steering, weights, gradients, start=0, total=None, optimizer=None):
+    """Step through ``gradients`` and let the steering act; yield the weights after each step."""
+    optimizer = optimizer or make_optimizer(weights)
+    total = total or len(gradients)
+    steering.begin(optimizer)
+    for step in range(start, len(gradients)):
+        for weight, gradient in zip(weights, gradients[step], strict=True):
+            weight.grad = gradient.clone()
+        optimizer.step()
+        steering.after_step(optimizer, step, step / (total - 1))
+        yield step, optimizer
+
+
+def law_state_is_plain_and_safe(make_steering, make_optimizer, weights, gradients):
+    steering = make_steering()
+    for _ in train(make_optimizer, steering, weights, gradients):
+        pass
+    file = io.BytesIO()
+    torch.save(steering.state_dict(), file)
+    file.seek(0)
+    fresh = make_steering()
+    fresh.load_state_dict(torch.load(file, weights_only=True))
+    assert fresh.state_dict() == steering.state_dict()
+
+
+def law_resume_equals_uninterrupted(make_steering, make_optimizer, weights, gradients, stop):
+    whole = [weight.detach().clone().requires_grad_() for weight in weights]
+    for _ in train(make_optimizer, make_steering(), whole, gradients):
+        pass
+    cut = [weight.detach().clone().requires_grad_() for weight in weights]
+    steering = make_steering()
+    for _, optimizer in train(make_optimizer, steering, cut, gradients[:stop], total=len(gradients)):
+        pass
+    saved = copy.deepcopy((optimizer.state_dict(), steering.state_dict()))
+    again = make_optimizer(cut)
+    again.load_state_dict(saved[0])
+    resumed = make_steering()
+    resumed.load_state_dict(saved[1])
+    for _ in train(make_optimizer, resumed, cut, gradients, start=stop, optimizer=again):
+        pass
+    assert all(torch.equal(one, other) for one, other in zip(whole, cut, strict=True))
+
+
+def law_budget_is_never_exceeded_and_met_at_the_end(budget, make_optimizer, weights, gradients, members):
+    """``members`` counts living members and all members of the weights."""
+    for step, _ in train(make_optimizer, budget, weights, gradients):
+        alive, total = members(weights)
+        progress = step / (len(gradients) - 1)
+        allowed = total - int(budget.sparsity_at(progress) * total * (1 + 1e-12))
+        assert alive <= allowed, (step, alive, allowed)
+        if progress >= max(budget.ramp, budget.room_until if budget.room else 0.0):
+            assert alive == total - int(budget.target * total * (1 + 1e-12)), step
+
+
+def law_feedback_pushes_towards_the_target(steering, make_optimizer, weights, gradients):
+    for _, optimizer in train(make_optimizer, steering, weights, gradients):
+        before = steering.lambda_value
+        reading = sparsity(weights)
+        steering.after_step(optimizer, 0, 0.0)
+        moved = steering.lambda_value - before
+        assert moved * (steering.target_sparsity - reading) >= 0
+        assert steering.min_lambda <= steering.lambda_value <= steering.max_lambda
+
+
+def elements(weights):
+    found = count(weights)
+    return found.kept, found.total
+
+
+def groups_of(structure):
+    def members(weights):
+        flags = [structure.split(weight.detach().ne(0)).any(dim=1) for weight in weights]
+        return sum(int(flag.sum()) for flag in flags), sum(flag.numel() for flag in flags)
+
+    return members
