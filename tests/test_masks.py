@@ -68,9 +68,7 @@ def test_masks_only_tighten_unless_regrowth_is_said():
     model = models.mlp()
     store = store_of(model)
     store.update({"0.weight": half_mask(model[0].weight)})
-    with pytest.raises(
-        SparsityDecreaseError, match="64 pruned weights and the new mask 0, of which 64 would come back"
-    ):
+    with pytest.raises(SparsityDecreaseError, match="64 pruned .* new mask 0, of which 64 would"):
         store.update({"0.weight": torch.ones(16, 8, dtype=torch.bool)})
     store.update({"0.weight": torch.ones(16, 8, dtype=torch.bool)}, regrow=True)
     assert store["0.weight"].all()

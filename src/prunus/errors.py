@@ -144,7 +144,7 @@ def require_fraction(name: str, value: object) -> None:
         require_number(name, value, 0.0, 1.0)
     except SettingError:
         percent = isinstance(value, (int, float)) and 1 < value <= 100
-        hint = f" (for {value:g} % write {value / 100:g})" if percent else ""  # type: ignore[operator, str-bytes-safe]
+        hint = f" (for {value:g} % write {value / 100:g})" if percent else ""  # type: ignore[operator]
         raise SettingError(f"{name} is {value!r}, expected a fraction between 0 and 1{hint}") from None
 
 

@@ -41,7 +41,8 @@ def law_resume_equals_uninterrupted(make_steering, make_optimizer, weights, grad
         pass
     cut = [weight.detach().clone().requires_grad_() for weight in weights]
     steering = make_steering()
-    for _, optimizer in train(make_optimizer, steering, cut, gradients[:stop], total=len(gradients)):
+    optimizer = make_optimizer(cut)
+    for _ in train(make_optimizer, steering, cut, gradients[:stop], total=len(gradients), optimizer=optimizer):
         pass
     saved = copy.deepcopy((optimizer.state_dict(), steering.state_dict()))
     again = make_optimizer(cut)

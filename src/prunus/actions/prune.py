@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from prunus.actions.base import Action, Bound, Moment, Site
 from prunus.criteria import Criterion, Magnitude
@@ -43,7 +43,7 @@ class Prune(Action):
     >>> from prunus.schedules import OneShot
     >>> from prunus.scheduler import CompressionScheduler
     >>> from prunus.measure import sparsity
-    >>> model = nn.Linear(10, 10)
+    >>> model = torch.nn.Linear(10, 10)
     >>> scheduler = CompressionScheduler(model, [Prune(OneShot(0.9))], epochs=1)
     >>> scheduler.epoch_begin()
     >>> sparsity(model)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -109,7 +108,7 @@ def revive_(member: Regularized, structure: Structure, rows: Tensor) -> None:
 
 
 def write_(tensor: Tensor, structure: Structure, rows: Tensor, values: Tensor) -> None:
-    """Set the groups at ``rows`` in place, through the view that ``split`` gives or, where it copies, back through it."""
+    """Set the groups at ``rows`` in place, through the view that ``split`` gives or, where it copies, by joining."""
     groups = structure.split(tensor)
     groups[rows] = values
     if groups.untyped_storage().data_ptr() != tensor.untyped_storage().data_ptr():
@@ -119,7 +118,7 @@ def write_(tensor: Tensor, structure: Structure, rows: Tensor, values: Tensor) -
 def _nearness(member: Regularized, structure: Structure) -> Tensor:
     """How close each group's dual is to the edge of the dead zone; 1 is on it."""
     reg = member.group["reg"]
-    groups = _feasible(structure.split(member.state["sub_grad"]), reg.domain)
+    groups: Tensor = _feasible(structure.split(member.state["sub_grad"]), reg.domain)
     return groups.norm(dim=1) / max(reg.radius(member.parameter.shape), TINY)
 
 
