@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prunus.report.axes import Axis, Frame, chart
 from prunus.report.records import Report, RunRecord
-from prunus.report.svg import tag, text
+from prunus.report.svg import tag, text, title
 
 BAR, GAP, HEADING = 17, 4, 30
 
@@ -27,8 +27,9 @@ def layers(report: Report, asked: float | None) -> str:
     x = Axis(frame.across(0, 100), "sparsity (%)")
     drawn = [_layer(rank, runs, frame.plot[1] + rank * block, x, report) for rank in range(len(names))]
     y = Axis(frame.up(0, 1), "", lambda _: "", ticks=1)
-    title = "sparsity of every layer" if asked is None else f"sparsity of every layer at {100 * asked:g} %"
-    return chart(frame, x, y, [], title=title, name="layers", above="".join(drawn))
+    level = "" if asked is None else f" at {100 * asked:g} %"
+    name = f"layers-{report.runs.index(runs[0])}"
+    return chart(frame, x, y, [], title=f"sparsity of every layer{level}", name=name, above="".join(drawn))
 
 
 def _layer(rank: int, runs: list[RunRecord], top: float, x: Axis, report: Report) -> str:
@@ -46,6 +47,6 @@ def _bar(run: RunRecord, rank: int, top: float, x: Axis, place: int) -> str:
     share = 100 * row.count.sparsity
     start, end = x.scale(0), x.scale(share)
     track = tag("rect", x=start, y=top, width=x.scale(100) - start, height=BAR, class_="track")
-    name = tag("title", f"{run.name}, {row.name}: {row.count}, {row.empty_rows} output rows empty")
+    name = title(f"{run.name}, {row.name}: {row.count}, {row.empty_rows} output rows empty")
     bar = tag("rect", name, x=start, y=top, width=max(end - start, 0.5), height=BAR, class_=f"bar series r{place}")
     return track + bar + text(f"{share:.1f} % · {row.count.kept:,} left", x.scale(100) + 8, top + 13, "tick")

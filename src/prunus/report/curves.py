@@ -7,7 +7,7 @@ from collections.abc import Callable
 from prunus.report import palette
 from prunus.report.axes import Axis, Formatter, Frame, chart
 from prunus.report.records import Point, Report, RunRecord
-from prunus.report.svg import extent, tag
+from prunus.report.svg import extent, tag, title
 
 Reading = Callable[[Point], float | None]
 """Picks one figure of a point, None where it was not read."""
@@ -60,7 +60,8 @@ def _lines(
     low, high = span or _range([value for _, value in places], log)
     y = Axis(frame.up(low, high, log), label, write=_plain(log))
     drawn = [_path(place, run, found, x, y, report) for place, (run, found) in enumerate(series) if found]
-    return chart(frame, x, y, drawn, title=f"{label} over the epochs", name=label.split(" ")[-2 if "(" in label else -1])
+    name = label.removesuffix(" (%)").replace(" ", "-")
+    return chart(frame, x, y, drawn, title=f"{label} over the epochs", name=name)
 
 
 def _series(run: RunRecord, read: Reading) -> list[tuple[float, float]]:
@@ -77,10 +78,17 @@ def _range(values: list[float], log: bool) -> tuple[float, float]:
 
 
 def _plain(log: bool) -> Formatter:
-    return (lambda value: f"{value:.0e}".replace("e-0", "e-") if value < 1e-3 else f"{value:g}") if log else "{:g}".format
+    if not log:
+        return "{:g}".format
+    return lambda value: f"{value:.0e}".replace("e-0", "e-") if value < 1e-3 else f"{value:g}"
 
 
 def _path(place: int, run: RunRecord, found: list[tuple[float, float]], x: Axis, y: Axis, report: Report) -> str:
     steps = " L".join(f"{x.scale(epoch):.1f} {y.scale(value):.1f}" for epoch, value in found)
-    name = tag("title", run.name)
-    return tag("path", name, d=f"M{steps}", class_=f"line series r{place}", stroke_dasharray=palette.dash(run, report))
+    return tag(
+        "path",
+        title(run.name),
+        d=f"M{steps}",
+        class_=f"line series r{place}",
+        stroke_dasharray=palette.dash(run, report),
+    )

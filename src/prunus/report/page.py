@@ -27,7 +27,9 @@ def html(report: Report) -> str:
     except ImportError:
         raise MissingExtraError("the report needs jinja2: pip install 'prunus[report]'") from None
     folder = resources.files("prunus.report")
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
     template = environment.from_string(folder.joinpath("page.html.jinja").read_text("utf-8"))
     style = folder.joinpath("page.css").read_text("utf-8")
     return template.render(report=report, style=style, words=words, COLUMNS=table.COLUMNS, **_content(report))

@@ -30,7 +30,8 @@ def picture(report: Report, path: str | Path) -> Path:
     _draw(figure.add_subplot(), report)
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    FigureCanvasAgg(figure).print_png(path)
+    FigureCanvasAgg(figure)
+    figure.savefig(path)
     return path
 
 
@@ -56,7 +57,7 @@ def _label_axes(axes: Any, report: Report) -> None:
 
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: words.size(round(value))))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: words.round_size(value)))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("size on disk")
     axes.set_ylabel("test accuracy (%)")

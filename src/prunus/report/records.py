@@ -56,9 +56,10 @@ class Histogram:
 class RunRecord:
     """One finished run.
 
-    Parameters: ``name`` for tables and legends, ``method`` the key of its colour (runs of one method share it), ``asked``
-    the sparsity that was asked for or None for a dense run, ``count`` the exact zeros achieved, ``accuracy`` a fraction,
-    ``size`` bytes on disk, ``seconds`` of training, and for the charts ``points``, ``layers`` and ``histogram``.
+    Parameters: ``name`` for tables and legends, ``method`` the key of its colour (runs of one method share it),
+    ``asked`` the sparsity asked for or None for a dense run, ``count`` the exact zeros achieved, ``accuracy`` a
+    fraction, ``size`` bytes on disk, ``seconds`` of training, and for the charts ``points``, ``layers`` and
+    ``histogram``.
 
     Raises SettingError for fractions outside [0, 1].
 

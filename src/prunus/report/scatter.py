@@ -5,9 +5,9 @@ from __future__ import annotations
 from prunus.report import words
 from prunus.report.axes import Axis, Frame, chart
 from prunus.report.records import Report, RunRecord
-from prunus.report.svg import extent, spread, tag, text
+from prunus.report.svg import extent, spread, tag, text, title
 
-FRAME = Frame(width=1080, height=340, left=64, right=170)
+FRAME = Frame(width=1080, height=340, left=64, right=96)
 
 
 def accuracy_by_size(report: Report) -> str:
@@ -20,7 +20,7 @@ def accuracy_by_size(report: Report) -> str:
     """
     sizes = [run.size for run in report.runs]
     low, high = extent([100 * run.accuracy for run in report.runs], pad=0.18)
-    x = Axis(FRAME.across(min(sizes) / 1.25, max(sizes) * 1.15, log=True), "size on disk", lambda v: words.size(round(v)))
+    x = Axis(FRAME.across(min(sizes) / 1.25, max(sizes) * 1.15, log=True), "size on disk", words.round_size)
     y = Axis(FRAME.up(low, min(high, 100.2)), "test accuracy (%)")
     inside = [_joined(runs, x, y, report) for runs in _methods(report).values() if len(runs) > 1]
     inside += [_baseline(report, y)]
@@ -50,17 +50,18 @@ def _baseline(report: Report, y: Axis) -> str:
 def _mark(place: int, run: RunRecord, x: Axis, y: Axis) -> str:
     across, up = x.scale(run.size), y.scale(100 * run.accuracy)
     name = f"{run.name}: {words.percent(run.accuracy)}, {words.size(run.size)}, {run.count}"
-    return tag("circle", tag("title", name), cx=across, cy=up, r=7, class_=f"dot series r{place}")
+    return tag("circle", title(name), cx=across, cy=up, r=7, class_=f"dot series r{place}")
 
 
 def _labels(report: Report, x: Axis, y: Axis) -> str:
-    """Names beside the marks; runs asked for the same sparsity are of nearly one size, so their names are spread out."""
+    """Names beside the marks, spread out: runs asked for the same sparsity are of nearly one size."""
     drawn = []
     for level in dict.fromkeys(run.asked for run in report.runs):
         runs = [run for run in report.runs if run.asked == level]
         across = max(x.scale(run.size) for run in runs) + 22
         for run, up in zip(runs, spread([y.scale(100 * run.accuracy) for run in runs], gap=19), strict=True):
-            drawn.append(_label(report.runs.index(run), run, (x.scale(run.size), y.scale(100 * run.accuracy)), (across, up)))
+            mark = x.scale(run.size), y.scale(100 * run.accuracy)
+            drawn.append(_label(report.runs.index(run), run, mark, (across, up)))
     return "".join(drawn)
 
 

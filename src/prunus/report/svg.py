@@ -10,7 +10,7 @@ from prunus.errors import SettingError
 
 
 def tag(name: str, content: str = "", **attributes: object) -> str:
-    """Return one SVG element; ``_`` in attribute names becomes ``-``, ``class_`` becomes ``class``, text is not escaped.
+    """Return one SVG element; in attribute names ``_`` becomes ``-``, a last one is dropped; content is not escaped.
 
     >>> tag("line", x1=0.0, stroke_width=2, class_="grid")
     '<line x1="0" stroke-width="2" class="grid"/>'
@@ -26,6 +26,15 @@ def text(words: str, x: float, y: float, class_: str = "tick", **attributes: obj
     '<text x="1" y="2" class="tick">a &lt; b</text>'
     """
     return tag("text", escape(words), x=x, y=y, class_=class_, **attributes)
+
+
+def title(words: str) -> str:
+    """Return the element that browsers show when the pointer rests on its parent, words escaped.
+
+    >>> title("a < b")
+    '<title>a &lt; b</title>'
+    """
+    return tag("title", escape(words))
 
 
 def _value(value: object) -> str:
@@ -56,7 +65,7 @@ class Scale:
             raise SettingError(f"a {kind}scale from {self.low} to {self.high} has no extent")
 
     def __call__(self, value: float) -> float:
-        """Return the place of ``value`` in pixels, also outside the range; on log scales at least that of low / 1000."""
+        """Return the place of ``value`` in pixels, also outside the range; on log scales from low / 1000 on."""
         low, high, place = self.low, self.high, value
         if self.log:
             low, high, place = math.log(low), math.log(high), math.log(max(value, self.low / 1000))
@@ -97,7 +106,7 @@ def extent(values: list[float], pad: float = 0.05) -> tuple[float, float]:
 
 
 def spread(places: list[float], gap: float) -> list[float]:
-    """Return the places pushed apart until neighbours are ``gap`` apart, order and centre kept: labels that do not touch.
+    """Return the places pushed apart until neighbours are ``gap`` apart, order and centre kept, for labels.
 
     >>> spread([10.0, 11.0, 40.0], gap=10)
     [5.5, 15.5, 40.0]

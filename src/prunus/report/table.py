@@ -39,11 +39,13 @@ def table(report: Report) -> Table:
     >>> table(report).row_count
     1
     """
-    shown = Table(title=report.task, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    shown = Table(title=report.task, title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0))
+    shown.pad_edge = False
     for place, column in enumerate(COLUMNS):
         shown.add_column(column, justify="left" if place == 0 else "right", no_wrap=True, header_style="dim")
     colours = palette.colours(report)
     for run, cells in zip(report.runs, rows(report), strict=True):
         style = "bold" if run is report.best else ""
-        shown.add_row(Text("■ ", colours[run.method][1]) + Text(cells[0], style), *(Text(cell, style) for cell in cells[1:]))
+        name, *figures = (Text(cell, style) for cell in cells)
+        shown.add_row(Text("■ ", colours[run.method][1]) + name, *figures)
     return shown

@@ -39,6 +39,18 @@ def size(count: int) -> str:
     return f"{count / 1000:.1f} kB" if count < 1_000_000 else f"{count / 1_000_000:.2f} MB"
 
 
+def round_size(count: float) -> str:
+    """Return round numbers of bytes without decimals, as axes show them.
+
+    >>> round_size(50_000), round_size(1_000_000)
+    ('50 kB', '1 MB')
+    """
+    for unit, worth in (("MB", 1_000_000), ("kB", 1000)):
+        if count >= worth:
+            return f"{count / worth:g} {unit}"
+    return f"{count:g} B"
+
+
 def ratio(whole: int, part: int) -> str:
     """Return how many times smaller ``part`` is.
 

@@ -1,0 +1,56 @@
+"""The application and its entry point; what a command needs is imported when it runs, so that ``--help`` is quick."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+import prunus
+from prunus.cli.demo import demo
+from prunus.errors import PrunusError
+
+app = typer.Typer(
+    name="prunus",
+    help="Make neural networks small while they train.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(demo)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"prunus {prunus.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def prunus_command(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    """Make neural networks small while they train."""
+
+
+def main() -> None:
+    """Run the command line; an error that prunus raised on purpose is printed as a sentence, with exit status 1.
+
+    >>> import sys
+    >>> sys.argv = ["prunus", "--version"]
+    >>> main()
+    Traceback (most recent call last):
+        ...
+    SystemExit: 0
+    """
+    try:
+        app()
+    except PrunusError as error:
+        Console(stderr=True).print(Text.assemble(("error  ", "bold red"), str(error)))
+        raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
