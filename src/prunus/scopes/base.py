@@ -6,7 +6,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from prunus import keep
@@ -32,6 +31,7 @@ class Scope(ABC):
     Members are frozen dataclasses that write ``_pools``; every tensor belongs to exactly one pool. A pool prunes the
     largest count that does not exceed sparsity x members (elements or groups), :func:`prunus.keep.pruned_count`.
 
+    >>> import torch
     >>> from prunus.scopes import Global, PerLayer
     >>> scores = [torch.tensor([1.0, 2.0, 3.0, 4.0]), torch.tensor([5.0, 6.0])]
     >>> Global().select(scores, 0.5)
@@ -51,7 +51,6 @@ class Scope(ABC):
     def _pools(self, sizes: list[int], sparsity: float) -> list[Pool]:
         """Return the pools for valid sizes and sparsity."""
 
-    @torch.no_grad()
     def select(
         self, scores: Sequence[Tensor], sparsity: float, *, among: Sequence[Tensor] | None = None
     ) -> list[Tensor]:
