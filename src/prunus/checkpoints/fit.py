@@ -32,25 +32,39 @@ def model_misfits(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> list[s
     return missing + unexpected + changed
 
 
-def optimizer_misfits(optimizer: Optimizer, found: Mapping[str, Any]) -> list[str]:
-    """Return one sentence for every group size, or shape of a parameter's state, that does not fit ``optimizer``.
+def group_shapes(optimizer: Optimizer) -> list[list[list[int]]]:
+    """Return the shape of every parameter, a list a group: an optimizer's state dict numbers parameters, no more.
 
     >>> import torch
-    >>> one = torch.optim.SGD([torch.ones(2, requires_grad=True)])
-    >>> two = torch.optim.SGD([torch.ones(2, requires_grad=True), torch.ones(3, requires_grad=True)])
-    >>> optimizer_misfits(one, two.state_dict())
+    >>> group_shapes(torch.optim.SGD([torch.ones(2, requires_grad=True)]))
+    [[[2]]]
+    """
+    return [[list(parameter.shape) for parameter in group["params"]] for group in optimizer.param_groups]
+
+
+def optimizer_misfits(ours: list[list[list[int]]], theirs: list[list[list[int]]]) -> list[str]:
+    """Return one sentence for every group, or else every parameter, whose shapes differ from the file's.
+
+    Args:
+        ours: :func:`group_shapes` of the optimizer in memory.
+        theirs: the same of the file.
+
+    >>> optimizer_misfits([[[2]]], [[[2], [3]]])
     ['group 0 holds 2 parameters in the file, 1 in the optimizer']
     """
-    groups, saved = optimizer.param_groups, found["param_groups"]
-    if len(groups) != len(saved):
-        return [f"the file holds {len(saved)} parameter groups, the optimizer {len(groups)}"]
-    sizes = [(len(theirs["params"]), len(ours["params"])) for ours, theirs in zip(groups, saved, strict=True)]
-    faults = [
-        f"group {index} holds {theirs} parameters in the file, {ours} in the optimizer"
-        for index, (theirs, ours) in enumerate(sizes)
-        if theirs != ours
+    if len(ours) != len(theirs):
+        return [f"the file holds {len(theirs)} parameter groups, the optimizer {len(ours)}"]
+    sizes = [
+        f"group {index} holds {len(saved)} parameters in the file, {len(mine)} in the optimizer"
+        for index, (mine, saved) in enumerate(zip(ours, theirs, strict=True))
+        if len(mine) != len(saved)
     ]
-    return faults or list(_state_misfits(optimizer, found))
+    return sizes or [
+        f"parameter {place} of group {index} has shape {tuple(was)} in the file, {tuple(now)} in the optimizer"
+        for index, (mine, saved) in enumerate(zip(ours, theirs, strict=True))
+        for place, (now, was) in enumerate(zip(mine, saved, strict=True))
+        if now != was
+    ]
 
 
 def require_fit(heading: str, faults: list[str]) -> None:
@@ -76,14 +90,3 @@ def _tensor_misfits(name: str, wanted: Any, found: Any) -> Iterator[str]:
         yield f"{name!r} has shape {tuple(found.shape)} in the file, {tuple(wanted.shape)} in the model"
     elif wanted.dtype != found.dtype:
         yield f"{name!r} is {found.dtype} in the file, {wanted.dtype} in the model"
-
-
-def _state_misfits(optimizer: Optimizer, found: Mapping[str, Any]) -> Iterator[str]:
-    """State tensors that are neither of their parameter's shape nor single numbers belong to other parameters."""
-    ours = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    theirs = [index for group in found["param_groups"] for index in group["params"]]
-    for parameter, index in zip(ours, theirs, strict=True):
-        for key, value in found["state"].get(index, {}).items():
-            if isinstance(value, Tensor) and value.dim() == parameter.dim() and value.shape != parameter.shape:
-                shapes = f"shape {tuple(value.shape)} in the file, the parameter {tuple(parameter.shape)}"
-                yield f"{key!r} of parameter {index} has {shapes}"

@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 from prunus import __version__
 from prunus.checkpoints import rng
 from prunus.checkpoints.files import read, write
-from prunus.checkpoints.fit import model_misfits, optimizer_misfits, require_fit
+from prunus.checkpoints.fit import group_shapes, model_misfits, optimizer_misfits, require_fit
 from prunus.errors import CheckpointError
 
 FORMAT = "prunus run"
@@ -66,6 +66,7 @@ def save_run(
     parts = _given(model=model, optimizer=optimizer, scheduler=scheduler, loader=loader)
     state: dict[str, Any] = {name: part.state_dict() for name, part in parts.items()}
     state |= {"kinds": {name: type(part).__name__ for name, part in parts.items()}, "rng": rng.capture()}
+    state["shapes"] = [] if optimizer is None else group_shapes(optimizer)
     write(path, {"format": FORMAT, "version": VERSION, "prunus": __version__, "extra": extra or {}} | state)
 
 
@@ -104,7 +105,7 @@ def load_run(
     _require_parts(path, state, parts)
     require_fit(f"{path} is the checkpoint of another model", model_misfits(model.state_dict(), state["model"]))
     if optimizer is not None:
-        faults = optimizer_misfits(optimizer, state["optimizer"])
+        faults = optimizer_misfits(group_shapes(optimizer), state["shapes"])
         require_fit(f"{path} does not fit this {type(optimizer).__name__}", faults)
     _load_all(path, parts, state)
     return dict(state["extra"])
