@@ -73,9 +73,8 @@ class RunningPolicy:
         """Fix the span for a run of known length; warn NoEffect when the run ends before the goal of the window."""
         total = totals[self.window.unit]
         span = self.span = self.window.resolve(total)
-        if not self.policy.action.needs_progress:
-            return
-        if span.firings() and total is not None and self.policy.action.ramps and not span.reaches_final(total):
+        aims = self.policy.action.needs_progress and self.policy.action.ramps
+        if aims and total is not None and span.start < total and not span.reaches_final(total):
             warnings.warn(
                 f"{self.policy.name} does not reach its end: the run has only {total} {self.window.unit}s",
                 NoEffect,

@@ -83,7 +83,7 @@ class Select:
     >>> targets(model, Select(include=("3.weight",)))
     Traceback (most recent call last):
         ...
-    prunus.errors.SelectionError: the selection does not fit the model: include '3.weight' matches no parameter. Did you mean '2.weight'?
+    prunus.errors.SelectionError: ... include '3.weight' matches no parameter. Did you mean '2.weight'?
     """
 
     include: tuple[str, ...] = ("*",)

@@ -1,0 +1,298 @@
+"""The scheduler in any loop: moments in order, masks after every step, nothing silent, resume bit for bit."""
+
+import copy
+import io
+import warnings
+
+import pytest
+import torch
+from torch import nn
+
+from prunus.actions import Prune, Regularize, SetLR, Steer
+from prunus.errors import CheckpointError, NoEffect, RunError, SelectionError, SettingError, StructureError
+from prunus.optim import AdaBreg
+from prunus.policy import Policy
+from prunus.regularizers import RegL1, RegNone
+from prunus.scheduler import CompressionScheduler
+from prunus.schedules import Cubic, Levels, Linear, OneShot
+from prunus.steering import LambdaScheduler, SparsityBudget
+from prunus.structures import Filter
+from prunus.window import Window
+from tests import models
+
+STEPS = 5
+
+
+def data(steps=STEPS, seed=7):
+    generator = torch.Generator().manual_seed(seed)
+    return [torch.randn(6, 8, generator=generator) for _ in range(steps)]
+
+
+def one_step(model, optimizer, batch, scheduler=None):
+    optimizer.zero_grad()
+    loss = model(batch).square().mean()
+    (scheduler.loss(loss) if scheduler else loss).backward()
+    optimizer.step()
+
+
+def run(model, optimizer, scheduler, epochs, penalized=False):
+    for _ in scheduler.epochs(epochs):
+        for batch in data()[scheduler.step_in_epoch :]:
+            one_step(model, optimizer, batch, scheduler if penalized else None)
+
+
+def setup(policies, make=torch.optim.Adam, **settings):
+    torch.manual_seed(0)
+    model = models.mlp()
+    optimizer = make(model.parameters(), lr=0.01)
+    return model, optimizer, CompressionScheduler(model, policies, optimizer=optimizer, **settings)
+
+
+def adabreg(parameters, lr):
+    return AdaBreg(parameters, lr=lr, reg=RegL1(0.01))
+
+
+class TestLoops:
+    def test_the_scheduled_sparsity_is_exact_at_every_epoch(self):
+        model, optimizer, scheduler = setup([Policy(Prune(Cubic(0.8)), Window(0, 6))], steps_per_epoch=STEPS)
+        run(model, optimizer, scheduler, 8)
+        for epoch, row in enumerate(scheduler.history):
+            level = 0.8 - 0.8 * (1 - min(1.0, epoch / 5)) ** 3
+            assert row["sparsity"] == int(level * 192 + 1e-9) / 192
+            assert row["epoch"] == epoch and row["step"] == (epoch + 1) * STEPS
+
+    def test_the_shortest_loop_needs_no_epoch_begin(self):
+        model, optimizer, scheduler = setup([Prune(Linear(0.5))], epochs=3)
+        for _ in range(3):
+            for batch in data():
+                one_step(model, optimizer, batch)
+            scheduler.epoch_end({"accuracy": 0.5})
+        assert scheduler.sparsity() == 0.5 and scheduler.epoch == 3 and scheduler.history[1]["accuracy"] == 0.5
+
+    def test_both_loops_train_alike(self):
+        short, long = setup([Prune(Linear(0.5))], epochs=2), setup([Prune(Linear(0.5))])
+        run(*long, 2)
+        model, optimizer, scheduler = short
+        for epoch in range(2):
+            scheduler.epoch_begin(epoch)
+            for batch in data():
+                one_step(model, optimizer, batch)
+                scheduler.gradients_ready()  # harmless: the hook has done it
+            scheduler.epoch_end()
+        assert torch.equal(short[0][0].weight, long[0][0].weight)
+
+    def test_a_loop_without_an_optimizer_calls_the_moments_itself(self):
+        model = models.mlp()
+        scheduler = CompressionScheduler(model, [Policy(Prune(OneShot(0.5)), Window(1, 2, unit="step"))], epochs=1)
+        scheduler.steps_per_epoch = 3
+        sparsities = []
+        for _ in scheduler.epochs(1):
+            for _ in range(3):
+                scheduler.gradients_ready()
+                scheduler.step_end()
+                sparsities.append(scheduler.sparsity())
+        assert sparsities == [0.0, 0.5, 0.5]
+
+    def test_a_step_is_an_optimizer_step_not_a_micro_batch(self):
+        model, optimizer, scheduler = setup([Policy(Prune(Linear(0.6)), Window(0, 3, unit="step"))], steps_per_epoch=3)
+        for _ in scheduler.epochs(1):
+            for index, batch in enumerate(data(6)):
+                model(batch).square().mean().backward()
+                if index % 2:
+                    optimizer.step()
+                    optimizer.zero_grad()
+        assert scheduler.step == 3 and scheduler.sparsity() == int(0.6 * 192) / 192
+
+    def test_masks_hold_after_every_step_though_momentum_pulls(self):
+        model, optimizer, scheduler = setup([Policy(Prune(OneShot(0.5)), Window(1, 2))], steps_per_epoch=STEPS)
+        for epoch in scheduler.epochs(3):
+            for batch in data():
+                one_step(model, optimizer, batch)
+                assert epoch == 0 or scheduler.sparsity() == 0.5
+
+    def test_neutral_policies_leave_training_bit_identical(self):
+        neutral = [Prune(OneShot(0.0)), Regularize(RegL1(0.0)), Regularize(RegNone()), SetLR(OneShot(1.0))]
+        model, optimizer, scheduler = setup(neutral, steps_per_epoch=STEPS)
+        run(model, optimizer, scheduler, 2, penalized=True)
+        plain, plain_optimizer, _ = setup([])
+        for batch in data() * 2:
+            one_step(plain, plain_optimizer, batch)
+        assert all(torch.equal(a, b) for a, b in zip(model.parameters(), plain.parameters(), strict=True))
+
+    def test_a_penalty_equals_its_gradient_by_hand(self):
+        model, optimizer, scheduler = setup([Regularize(RegL1(0.1))], torch.optim.SGD, steps_per_epoch=1)
+        twin = copy.deepcopy(model)
+        for _ in scheduler.epochs(1):
+            one_step(model, optimizer, data()[0], scheduler)
+        (twin(data()[0]).square().mean() + 0.1 * sum(twin[i].weight.abs().sum() for i in (0, 2))).backward()
+        for one, other in zip(model.parameters(), twin.parameters(), strict=True):
+            assert torch.allclose(one, other - 0.01 * other.grad, atol=1e-7)
+        assert scheduler.history[0]["penalty"] > 0
+
+    def test_detached_hooks_leave_the_optimizer_alone(self):
+        model, optimizer, scheduler = setup([Prune(OneShot(0.5))], epochs=1)
+        scheduler.epoch_begin()
+        scheduler.detach()
+        one_step(model, optimizer, data()[0])
+        assert scheduler.step == 0 and scheduler.sparsity() < 0.5
+
+    def test_with_no_policy_the_sparsity_is_that_of_the_whole_model(self):
+        model, _, scheduler = setup([])
+        with torch.no_grad():
+            model[0].weight.zero_()
+        assert scheduler.count().zeros == 128 and scheduler.count().total == 192
+
+
+class TestWrongUse:
+    def test_a_policy_that_does_not_fit_raises_with_nothing_changed(self):
+        model = models.mlp()
+        before = copy.deepcopy(model.state_dict())
+        optimizer = torch.optim.SGD(model[0].parameters(), lr=0.1)
+        with pytest.raises(SelectionError, match=r"2\.weight"):
+            CompressionScheduler(model, [Prune(OneShot(0.5))], optimizer=optimizer)
+        assert not optimizer._optimizer_step_post_hooks
+        assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
+        with pytest.raises(StructureError, match=r"embed.weight|\[12, 6\]"):
+            from prunus.structures import Kernel
+
+            CompressionScheduler(models.Tied(), [Prune(OneShot(0.5), structure=Kernel())])
+
+    def test_filters_of_a_grouped_transposed_convolution_are_refused(self):
+        model = nn.Sequential(nn.ConvTranspose2d(4, 4, 2, groups=2))
+        with pytest.raises(StructureError, match="0.weight .* several output channels"):
+            CompressionScheduler(model, [Prune(OneShot(0.5), structure=Filter())])
+
+    def test_an_unknown_length_is_named_where_it_is_needed(self):
+        model, optimizer, _ = setup([Prune(Cubic(0.9))])
+        with pytest.raises(RunError, match="pass epochs"):
+            one_step(model, optimizer, data()[0])
+        with pytest.raises(SettingError, match="steps_per_epoch"):
+            setup([], steps_per_epoch=0)
+
+    def test_calls_in_the_wrong_order_are_named(self):
+        _, _, scheduler = setup([], epochs=2)
+        scheduler.epoch_begin()
+        with pytest.raises(RunError, match="epoch 0 has not ended"):
+            scheduler.epoch_begin()
+        scheduler.epoch_end()
+        with pytest.raises(RunError, match="epoch 0 was begun, expected 1"):
+            scheduler.epoch_begin(0)
+        with pytest.raises(RunError, match="count a step twice"):
+            scheduler.step_end()
+        with pytest.raises(RunError, match="said to have 2 epochs, now 3"):
+            next(scheduler.epochs(3))
+
+    def test_a_window_that_never_fires_is_a_loud_warning(self):
+        model, optimizer, scheduler = setup([Policy(Prune(OneShot(0.5)), Window(5, 6))], steps_per_epoch=STEPS)
+        with pytest.warns(NoEffect, match="never") as caught:
+            run(model, optimizer, scheduler, 2)
+        assert any("Prune in epochs 5 to 6" in str(warning.message) for warning in caught)
+
+    def test_a_goal_beyond_the_run_is_a_loud_warning(self):
+        model, optimizer, scheduler = setup([Policy(Prune(Cubic(0.5)), Window(0, 9))], steps_per_epoch=STEPS)
+        with pytest.warns(NoEffect, match="does not reach its end: the run has only 3 epochs"):
+            run(model, optimizer, scheduler, 3)
+
+    def test_a_penalty_that_no_loss_ever_saw_is_a_loud_warning(self):
+        model, optimizer, scheduler = setup([Regularize(RegL1(0.1))], steps_per_epoch=STEPS)
+        with pytest.warns(NoEffect, match="never called scheduler.loss"):
+            run(model, optimizer, scheduler, 1)
+
+    def test_two_hands_on_the_learning_rate_are_refused_unless_they_take_turns(self):
+        overlap = [
+            Policy(SetLR(OneShot(0.5)), Window(0, 8, unit="step")),
+            Policy(SetLR(OneShot(1.0)), Window(7, 9, unit="step")),
+        ]
+        with pytest.raises(SettingError, match="two policies move the learning rate: SetLR in steps 0 to 8; SetLR"):
+            setup(overlap, epochs=2, steps_per_epoch=STEPS)[2].epoch_begin()
+        turns = [
+            Policy(SetLR(OneShot(0.5)), Window(0, 5, unit="step")),
+            Policy(SetLR(OneShot(0.1)), Window(5, 10, unit="step")),
+        ]
+        model, optimizer, scheduler = setup(turns, steps_per_epoch=STEPS)
+        run(model, optimizer, scheduler, 2)
+        assert [row["lr"] for row in scheduler.history] == pytest.approx([0.005, 0.001])
+
+    def test_steering_needs_an_optimizer_that_can_be_steered(self):
+        with pytest.raises(SettingError, match="got Adam"):
+            setup([Steer(LambdaScheduler())])
+
+
+POLICIES = {
+    "gradual": (torch.optim.Adam, lambda: [Prune(Cubic(0.8)), SetLR(Linear(initial=1.0, final=0.1))]),
+    "steps": (torch.optim.Adam, lambda: [Policy(Prune(Levels((0.1, 0.5, 0.7))), Window(2, 14, 3, unit="step"))]),
+    "feedback": (adabreg, lambda: [Steer(LambdaScheduler(0.01, target_sparsity=0.8))]),
+    "budget": (adabreg, lambda: [Steer(SparsityBudget(0.8, period=4))]),
+    "penalty": (torch.optim.Adam, lambda: [Regularize(RegL1(0.01)), Policy(Prune(OneShot(0.5)), Window(2, 3))]),
+}
+
+
+@pytest.mark.parametrize("kind", POLICIES)
+@pytest.mark.parametrize("stop", [0, 3, 5, 8, 14])
+class TestResume:
+    def test_a_run_cut_anywhere_ends_bit_for_bit_as_if_never_cut(self, kind, stop):
+        make, policies = POLICIES[kind]
+        whole = setup(policies(), make, steps_per_epoch=STEPS)
+        run(*whole, 3, penalized=True)
+        model, optimizer, scheduler = setup(policies(), make, steps_per_epoch=STEPS)
+        saved = self.save_at(stop, model, optimizer, scheduler)
+        fresh, fresh_optimizer, fresh_scheduler = setup(policies(), make, steps_per_epoch=STEPS)
+        fresh.load_state_dict(saved["model"])
+        fresh_optimizer.load_state_dict(saved["optimizer"])
+        fresh_scheduler.load_state_dict(saved["scheduler"])
+        run(fresh, fresh_optimizer, fresh_scheduler, 3, penalized=True)
+        for one, other in zip(whole[0].parameters(), fresh.parameters(), strict=True):
+            assert torch.equal(one, other)
+        assert all(torch.equal(whole[2].masks[name], fresh_scheduler.masks[name]) for name in whole[2].masks)
+        assert [row["sparsity"] for row in fresh_scheduler.history] == [row["sparsity"] for row in whole[2].history]
+        assert fresh_optimizer.param_groups[0]["lr"] == whole[1].param_groups[0]["lr"]
+
+    @staticmethod
+    def save_at(stop, model, optimizer, scheduler):
+        """Train up to ``stop`` steps and write everything to a file that loads safely."""
+        for _ in scheduler.epochs(3):
+            for batch in data():
+                if scheduler.step == stop:
+                    parts = {"model": model, "optimizer": optimizer, "scheduler": scheduler}
+                    file = io.BytesIO()
+                    torch.save({name: part.state_dict() for name, part in parts.items()}, file)
+                    file.seek(0)
+                    return torch.load(file, weights_only=True)
+                one_step(model, optimizer, batch, scheduler)
+        raise AssertionError("the run ended before the stop")
+
+
+class TestForeignState:
+    def test_other_policies_are_refused_with_both_lists(self):
+        _, _, scheduler = setup([Prune(OneShot(0.5))])
+        state = setup([Prune(OneShot(0.5)), SetLR(OneShot(1.0))])[2].state_dict()
+        with pytest.raises(CheckpointError, match=r"\['Prune', 'SetLR'\], this one .* \['Prune'\]"):
+            scheduler.load_state_dict(state)
+
+    @pytest.mark.parametrize("damage", ["place", "masks", "history"])
+    def test_a_damaged_state_changes_nothing(self, damage):
+        model, optimizer, scheduler = setup([Prune(Linear(0.5))], steps_per_epoch=STEPS)
+        run(model, optimizer, scheduler, 2)
+        state = scheduler.state_dict()
+        before = copy.deepcopy(state)
+        del state[damage]
+        with pytest.raises(CheckpointError, match="damaged"):
+            scheduler.load_state_dict(state)
+        assert torch.equal(scheduler.state_dict()["masks"]["0.weight"]["pruned"], before["masks"]["0.weight"]["pruned"])
+        assert scheduler.state_dict()["place"] == before["place"]
+
+    def test_masks_of_another_model_are_refused_by_name_and_nothing_changes(self):
+        model = nn.Sequential(nn.Linear(8, 3), nn.Linear(3, 2))
+        other = CompressionScheduler(model, [Prune(OneShot(0.5))], epochs=1)
+        other.epoch_begin()
+        _, _, scheduler = setup([Prune(OneShot(0.5))], epochs=1)
+        with pytest.raises(CheckpointError, match=r"0.weight has shape \[16, 8\], saved mask \[3, 8\]"):
+            scheduler.load_state_dict(other.state_dict())
+        assert len(scheduler.masks) == 0 and scheduler.epoch == 0
+
+
+def test_nothing_is_said_when_all_is_well():
+    model, optimizer, scheduler = setup([Policy(Prune(Cubic(0.5)), Window(0, 2))], steps_per_epoch=STEPS)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        run(model, optimizer, scheduler, 3)
