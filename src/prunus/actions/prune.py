@@ -148,7 +148,9 @@ class _Pruning(Bound):
     def _report(self, level: float, keep: list[Tensor]) -> None:
         kept, total = sum(int(flags.count_nonzero()) for flags in keep), sum(flags.numel() for flags in keep)
         self.counts = _Counts(pruned_count(level, total), total - kept, total, level)
-        gone = [target.name for target, flags in zip(self.chosen, keep, strict=True) if not flags.any()]
+        pairs = zip(self.chosen, keep, strict=True)
+        # Where the layer itself is the group, losing it is what was asked.
+        gone = [target.name for target, flags in pairs if flags.numel() > 1 and not flags.any()]
         if gone and level < 1.0:
             warnings.warn(
                 f"nothing is left of {', '.join(gone)} at sparsity {level:.4f}, so the model cannot learn; "

@@ -118,8 +118,8 @@ def write_(tensor: Tensor, structure: Structure, rows: Tensor, values: Tensor) -
 def _nearness(member: Regularized, structure: Structure) -> Tensor:
     """How close each group's dual is to the edge of the dead zone; 1 is on it."""
     reg = member.group["reg"]
-    lengths: Tensor = _feasible(structure.split(member.state["sub_grad"]), reg.domain).norm(dim=1)
-    return lengths / max(reg.radius(member.parameter.shape), TINY)
+    groups = _feasible(structure.split(member.state["sub_grad"]), reg.domain)
+    return torch.linalg.vector_norm(groups, dim=1) / max(reg.radius(member.parameter.shape), TINY)
 
 
 def _feasible(dual: Tensor, domain: str) -> Tensor:
