@@ -119,7 +119,8 @@ def _nearness(member: Regularized, structure: Structure) -> Tensor:
     """How close each group's dual is to the edge of the dead zone; 1 is on it."""
     reg = member.group["reg"]
     groups = _feasible(structure.split(member.state["sub_grad"]), reg.domain)
-    return torch.linalg.vector_norm(groups, dim=1) / max(reg.radius(member.parameter.shape), TINY)
+    edge: float = max(reg.radius(member.parameter.shape), TINY)
+    return torch.linalg.vector_norm(groups, dim=1) / edge
 
 
 def _feasible(dual: Tensor, domain: str) -> Tensor:
