@@ -120,7 +120,8 @@ def _nearness(member: Regularized, structure: Structure) -> Tensor:
     reg = member.group["reg"]
     groups = _feasible(structure.split(member.state["sub_grad"]), reg.domain)
     edge: float = max(reg.radius(member.parameter.shape), TINY)
-    return torch.linalg.vector_norm(groups, dim=1) / edge
+    lengths: Tensor = torch.linalg.vector_norm(groups, dim=1)
+    return lengths.div(edge)
 
 
 def _feasible(dual: Tensor, domain: str) -> Tensor:
