@@ -6,9 +6,11 @@ import re
 import sys
 from dataclasses import replace
 from html.parser import HTMLParser
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from prunus.errors import MissingExtraError
 from prunus.report import Report, html, table, write
@@ -109,9 +111,6 @@ def test_a_missing_template_engine_names_the_extra(monkeypatch: pytest.MonkeyPat
 
 
 def test_the_terminal_shows_the_cells_of_the_page() -> None:
-    from io import StringIO
-
-    from rich.console import Console
 
     console = Console(width=124, file=StringIO())
     console.print(table(REPORT))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prunus.tasks.demo.perform import perform, perform_all, report
+from prunus.tasks.demo.records import perform, perform_all, report
 from prunus.tasks.demo.runs import RUNS, SUBSET, Run, epochs_for, recipe
 
 __all__ = ["RUNS", "SUBSET", "Run", "epochs_for", "perform", "perform_all", "recipe", "report"]

@@ -30,8 +30,8 @@ MARGIN = 5e-4
 METHODS = {
     "dense": "Adam with a learning rate that falls linearly to zero. Every other run has the same initial weights, "
     "the same order of images and the same decay.",
-    "magnitude": "Gradual magnitude pruning with Adam: every 10 steps the smallest weights of the whole network are set "
-    "to zero for good, along a cubic ramp over the first 60 % of training.",
+    "magnitude": "Gradual magnitude pruning with Adam: every 10 steps the smallest weights of the whole network are "
+    "set to zero for good, along a cubic ramp over the first 60 % of training.",
     "AdaBreg, λ feedback": "A Bregman optimizer holds every weight at zero until its dual variable has crossed a "
     "threshold λ. After each step λ rises while the network is too dense and falls while it is too sparse. It aims "
     "0.05 points low; the last step prunes that rest to the exact count.",

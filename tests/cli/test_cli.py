@@ -1,0 +1,64 @@
+"""The command line: version, help, errors in one sentence, a progress board that reads."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner
+
+import prunus
+from prunus.cli import app, main
+from prunus.cli.progress import Board
+from prunus.report import Point
+
+COMMAND = CliRunner()
+
+
+def test_version() -> None:
+    result = COMMAND.invoke(app, ["--version"])
+    assert result.exit_code == 0 and result.output == f"prunus {prunus.__version__}\n"
+
+
+def test_help_names_every_option_of_the_demo() -> None:
+    result = COMMAND.invoke(app, ["demo", "--help"], env={"COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"})
+    assert result.exit_code == 0
+    for option in ("--out", "--epochs", "--seed", "--quick", "--data", "--picture"):
+        assert option in result.output
+
+
+@pytest.mark.parametrize("arguments", [["demo", "--epochs", "0"], ["demo", "--seed", "-1"], ["demmo"]])
+def test_wrong_arguments_are_refused_before_anything_runs(arguments: list[str]) -> None:
+    assert COMMAND.invoke(app, arguments).exit_code == 2
+
+
+def test_an_error_of_prunus_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["prunus", "demo", "--data", str(tmp_path), "--out", str(tmp_path / "out")])
+    with pytest.raises(SystemExit) as left:
+        main()
+    said = " ".join(capsys.readouterr().err.split())
+    assert left.value.code == 1
+    assert said.startswith("error") and "lacks Fashion-MNIST" in said and "Traceback" not in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_module_is_the_command() -> None:
+    result = subprocess.run([sys.executable, "-m", "prunus", "--version"], capture_output=True, text=True, check=True)
+    assert result.stdout == f"prunus {prunus.__version__}\n"
+
+
+def test_the_board_shows_the_last_reading_of_every_run_in_eighty_columns() -> None:
+    console = Console(width=80, file=StringIO(), force_terminal=False)
+    with Board(console, ["dense", "AdaBreg, λ feedback, 98 %"], epochs=15) as board:
+        board.read("dense", Point(14.0, accuracy=0.5))
+        board.read("AdaBreg, λ feedback, 98 %", Point(15.0, loss=0.0123, sparsity=0.98, accuracy=0.975))
+        board.read("AdaBreg, λ feedback, 98 %", Point(15.0, loss=0.0123, sparsity=0.98))
+    drawn = console.file.getvalue()  # type: ignore[attr-defined]
+    for words in ("AdaBreg, λ feedback, 98 %", "15/15", "loss 0.012", "98.00 % zero", "97.5 % right"):
+        assert words in drawn
