@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ctypes
 import statistics
 import subprocess
 import sys
@@ -76,6 +77,7 @@ def measure(method: str, elements: int) -> None:
     METHODS[method](make(1_000_000))
     layers = make(elements)
     wanted = asked(layers)
+    ctypes.CDLL(None).malloc_trim(0)  # what the small call left in the allocator must not hide growth
     Path("/proc/self/clear_refs").write_text("5")  # resets VmHWM to VmRSS
     before, start = resident("VmRSS"), time.perf_counter()
     masks = METHODS[method](layers)
@@ -105,7 +107,7 @@ def row(method: str, runs: list[list[float]], ours: list[list[float]]) -> str:
     pairs = list(zip(runs, ours, strict=True))
     slower = [mine[0] / other[0] for mine, other in pairs]
     larger = statistics.median(mine[1] / other[1] for mine, other in pairs)
-    beside = statistics.median((mine[1] - mine[2]) / (other[1] - other[2]) for mine, other in pairs)
+    beside = statistics.median((mine[1] - mine[2]) / max(1.0, other[1] - other[2]) for mine, other in pairs)
     spread = f"{statistics.median(slower):.1f} ({min(slower):.1f}–{max(slower):.1f})"
     memory = f"{growth:.0f} MiB | {larger:.1f} | {growth - held:.0f} MiB | {beside:.1f}"
     return f"| {method} | {surplus:+.0f} | {seconds:.3f} s | {spread} | {memory} |"

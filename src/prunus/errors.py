@@ -22,51 +22,99 @@ from collections.abc import Iterable
 
 
 class PrunusError(Exception):
-    """Root of every error raised on purpose by prunus."""
+    """Root of every error raised on purpose by prunus.
+
+    >>> all(issubclass(kind, PrunusError) for kind in (SettingError, RecipeError, CheckpointError))
+    True
+    """
 
 
 class SettingError(PrunusError, ValueError):
-    """A setting has a wrong value, type or name."""
+    """A setting has a wrong value, type or name.
+
+    >>> issubclass(SettingError, ValueError)
+    True
+    """
 
 
 class SelectionError(PrunusError, ValueError):
-    """A selection of parameters is empty, ambiguous or names something unknown."""
+    """A selection of parameters is empty, ambiguous or names something unknown.
+
+    >>> issubclass(SelectionError, ValueError)
+    True
+    """
 
 
 class StructureError(PrunusError, ValueError):
-    """A tensor cannot be split into the groups that were asked for."""
+    """A tensor cannot be split into the groups that were asked for.
+
+    >>> issubclass(StructureError, ValueError)
+    True
+    """
 
 
 class ScoreError(PrunusError, ValueError):
-    """Scores that cannot be ranked."""
+    """Scores that cannot be ranked.
+
+    >>> issubclass(ScoreError, ValueError)
+    True
+    """
 
 
 class SparsityDecreaseError(PrunusError, RuntimeError):
-    """Pruned weights would come back although the action does not regrow."""
+    """Pruned weights would come back although the action does not regrow.
+
+    >>> issubclass(SparsityDecreaseError, RuntimeError)
+    True
+    """
 
 
 class RunError(PrunusError, RuntimeError):
-    """The training loop and the schedule do not fit together."""
+    """The training loop and the schedule do not fit together.
+
+    >>> issubclass(RunError, RuntimeError)
+    True
+    """
 
 
 class RecipeError(PrunusError, ValueError):
-    """A recipe with one or more faults; the message lists them all."""
+    """A recipe with one or more faults; the message lists them all.
+
+    >>> issubclass(RecipeError, ValueError)
+    True
+    """
 
 
 class CheckpointError(PrunusError, RuntimeError):
-    """A checkpoint is truncated, unsafe to load, or belongs to another model."""
+    """A checkpoint is truncated, unsafe to load, or belongs to another model.
+
+    >>> issubclass(CheckpointError, RuntimeError)
+    True
+    """
 
 
 class MissingExtraError(PrunusError, ImportError):
-    """An optional package is missing; the message names the extra that installs it."""
+    """An optional package is missing; the message names the extra that installs it.
+
+    >>> issubclass(MissingExtraError, ImportError)
+    True
+    """
 
 
 class NoEffect(UserWarning):
-    """Something was asked for that changes nothing."""
+    """Something was asked for that changes nothing.
+
+    >>> import warnings
+    >>> warnings.simplefilter("error", NoEffect)  # make silence impossible in a test suite
+    """
 
 
 class LayerCollapse(UserWarning):
-    """A layer has lost its last weight, so nothing passes through it any more."""
+    """A layer has lost its last weight, so nothing passes through it any more.
+
+    >>> issubclass(LayerCollapse, UserWarning)
+    True
+    """
 
 
 class Faults:

@@ -54,7 +54,11 @@ class Target:
 
 @dataclass(frozen=True)
 class Choice:
-    """What was decided about one parameter and why (``reason`` is empty when it was chosen)."""
+    """What was decided about one parameter and why (``reason`` is empty when it was chosen).
+
+    >>> Choice(targets(nn.Linear(2, 2))[0], reason="frozen").chosen
+    False
+    """
 
     target: Target
     reason: str = ""

@@ -15,7 +15,11 @@ from prunus.masks import MaskStore
 
 
 class Moment(Enum):
-    """When, within an epoch or an optimizer step, an action is due."""
+    """When, within an epoch or an optimizer step, an action is due.
+
+    >>> [moment.value for moment in Moment]
+    ['before', 'after', 'during']
+    """
 
     BEFORE = "before"
     """At the begin of the epoch, or between the gradients and the optimizer's update."""
@@ -27,7 +31,11 @@ class Moment(Enum):
 
 @dataclass(frozen=True)
 class Site:
-    """What an action is bound to: the model, its optimizer (or None), and the one mask store."""
+    """What an action is bound to: the model, its optimizer (or None), and the one mask store.
+
+    >>> Site(nn.Linear(2, 2), None, MaskStore([])).optimizer is None
+    True
+    """
 
     model: nn.Module
     optimizer: torch.optim.Optimizer | None
@@ -35,7 +43,11 @@ class Site:
 
 
 class Bound:
-    """An action at work: its running state, apart from its settings."""
+    """An action at work: its running state, apart from its settings.
+
+    >>> Bound([]).penalty() is None, Bound([]).metrics()
+    (True, {})
+    """
 
     def __init__(self, parameters: list[Tensor]) -> None:
         self.parameters = parameters
@@ -63,7 +75,19 @@ class Bound:
 
 
 class Action(ABC):
-    """Base of the family: frozen settings that say what to do; the window of a policy says when."""
+    """Base of the family: frozen settings that say what to do; the window of a policy says when.
+
+    A member is a frozen dataclass that says its moment and binds:
+
+    >>> @dataclass(frozen=True)
+    ... class Rest(Action):
+    ...     moment: ClassVar[Moment] = Moment.AFTER
+    ...
+    ...     def bind(self, site: Site) -> Bound:
+    ...         return Bound([])
+    >>> Rest().bind(Site(nn.Linear(2, 2), None, MaskStore([]))).parameters
+    []
+    """
 
     moment: ClassVar[Moment]
     """When the action is due inside its epoch or step."""

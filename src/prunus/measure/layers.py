@@ -13,7 +13,11 @@ from prunus.select import Select, Target, targets
 
 @dataclass(frozen=True)
 class Row:
-    """One layer: its parameter's name, shape and count of zeros, and how many of its output rows are empty."""
+    """One layer: its parameter's name, shape and count of zeros, and how many of its output rows are empty.
+
+    >>> str(Row("fc.weight", (2, 2), Count(3, 4), empty_rows=1).count)
+    '75.00 % (1 of 4 left)'
+    """
 
     name: str
     shape: tuple[int, ...]

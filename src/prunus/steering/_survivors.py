@@ -23,7 +23,20 @@ SIZE = Magnitude(p=2.0, average=True)
 
 @dataclass(frozen=True)
 class Pool:
-    """Parameters of one structure, whose weights or groups compete for one budget."""
+    """Parameters of one structure, whose weights or groups compete for one budget.
+
+    >>> from prunus.optim import AdaBreg
+    >>> from prunus.regularizers import RegL1
+    >>> weight = torch.tensor([0.5, -0.4, 0.3], requires_grad=True)
+    >>> optimizer = AdaBreg([weight], lr=0.0, reg=RegL1(0.1))
+    >>> weight.sum().backward()
+    >>> _ = optimizer.step()
+    >>> with torch.no_grad():
+    ...     pools(optimizer)[0].hold(budget=2, cap=2, closed=False, back=0.5)
+    2
+    >>> weight.detach()
+    tensor([ 0.5000, -0.4000,  0.0000])
+    """
 
     structure: Structure
     members: list[Regularized]
@@ -75,7 +88,11 @@ def pools(optimizer: BregmanOptimizer) -> list[Pool]:
 
 
 def living(parameter: Tensor, structure: Structure) -> Tensor:
-    """Return one flag a group: whether any of its weights is not zero."""
+    """Return one flag a group: whether any of its weights is not zero.
+
+    >>> living(torch.tensor([[0.0, 0.0], [0.0, -2.0]]), Row())
+    tensor([False,  True])
+    """
     flags = parameter.detach().bool()
     return flags.reshape(-1) if structure.members(parameter.shape) == 1 else structure.split(flags).any(dim=1)
 
@@ -108,7 +125,14 @@ def revive_(member: Regularized, structure: Structure, rows: Tensor) -> None:
 
 
 def write_(tensor: Tensor, structure: Structure, rows: Tensor, values: Tensor) -> None:
-    """Set the groups at ``rows`` in place, through the view that ``split`` gives or, where it copies, by joining."""
+    """Set the groups at ``rows`` in place, through the view that ``split`` gives or, where it copies, by joining.
+
+    >>> weight = torch.zeros(2, 2)
+    >>> write_(weight, Row(), torch.tensor([1]), torch.ones(1, 2))
+    >>> weight
+    tensor([[0., 0.],
+            [1., 1.]])
+    """
     groups = structure.split(tensor)
     groups[rows] = values
     if groups.untyped_storage().data_ptr() != tensor.untyped_storage().data_ptr():
