@@ -135,9 +135,9 @@ class Killer(Callback):
 
 
 def trainer_for(folder: Path, callbacks: list[Callback], **settings: Any) -> Trainer:
-    quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False, "max_epochs": EPOCHS}
-    place: dict[str, Any] = {"default_root_dir": folder, "accelerator": "cpu", "devices": 1}
-    return Trainer(callbacks=callbacks, **place, **{**quiet, **settings})
+    usual: dict[str, Any] = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
+    usual |= {"max_epochs": EPOCHS, "default_root_dir": folder, "accelerator": "cpu", "devices": 1}
+    return Trainer(callbacks=callbacks, **{**usual, **settings})
 
 
 def lightning(recipe: str, folder: Path, out: Path, every: int, kill_at: int | None) -> None:

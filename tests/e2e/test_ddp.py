@@ -1,4 +1,4 @@
-"""Two processes that average their gradients hold the same weights and the same masks after every epoch."""
+"""Two processes that average their gradients agree in weights and masks after every epoch, and resume exactly."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from typing import Any
 import pytest
 import torch
 import torch.distributed as dist
+from lightning.pytorch.callbacks import ModelCheckpoint
 from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 
 from prunus.checkpoints import read, write
+from prunus.integrations.lightning import Compression
 from prunus.integrations.loop import ResumableLoader
 from prunus.scheduler import CompressionScheduler
 from tests.e2e import runs
@@ -25,10 +27,15 @@ from tests.e2e.comparing import differences
 WORLD = 2
 
 
+def stay_on_this_machine() -> None:
+    """Gloo asks for the address of the machine's name, which may lead nowhere."""
+    if sys.platform == "linux":
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
+
+
 def worker(rank: int, port: int, recipe: str, folder: Path) -> None:
     torch.set_num_threads(1)
-    if sys.platform == "linux":
-        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # a machine may have no route to its own name
+    stay_on_this_machine()
     store = dist.TCPStore("127.0.0.1", port, WORLD, rank == 0, timedelta(seconds=60))
     dist.init_process_group("gloo", store=store, rank=rank, world_size=WORLD)
     model = runs.network()
@@ -49,6 +56,36 @@ def worker(rank: int, port: int, recipe: str, folder: Path) -> None:
         epochs.append({"weights": weights, "masks": masks, "optimizer": optimizer.state_dict()["param_groups"]})
     write(folder / f"rank{rank}", {"epochs": epochs, "history": scheduler.history})
     dist.destroy_process_group()
+
+
+class Ranked(runs.Module):
+    """A module whose ranks differ in data and dropout, and that writes what each of them ends with."""
+
+    def __init__(self, recipe: str, folder: Path, compression: Compression) -> None:
+        super().__init__(recipe)
+        self.folder, self.compression = folder, compression
+
+    def train_dataloader(self) -> ResumableLoader:
+        return ResumableLoader(*runs.data(), batch_size=8, seed=3, rank=self.global_rank, world_size=WORLD)
+
+    def on_train_start(self) -> None:
+        if self.global_step == 0:
+            torch.manual_seed(50 + self.global_rank)
+
+    def on_fit_end(self) -> None:
+        assert self.compression.scheduler is not None
+        found = runs.summary(self, self.trainer.optimizers[0], self.compression.scheduler)
+        write(self.folder / f"rank{self.global_rank}", found)
+
+
+def lightning_worker(folder: Path, ckpt_path: Path | None) -> None:
+    torch.set_num_threads(1)
+    stay_on_this_machine()
+    compression = Compression(runs.policies_of("adabreg_feedback"))
+    saver = ModelCheckpoint(dirpath=folder, filename="{step}", every_n_train_steps=9, save_top_k=-1)
+    settings: dict[str, Any] = {"devices": WORLD, "strategy": "ddp_fork", "max_epochs": 3, "limit_val_batches": 0}
+    trainer = runs.trainer_for(folder, [compression, saver], **settings)
+    trainer.fit(Ranked("adabreg_feedback", folder, compression), ckpt_path=ckpt_path)
 
 
 def free_port() -> int:
@@ -73,3 +110,18 @@ def test_ranks_agree_after_every_epoch(recipe: str, tmp_path: Path) -> None:
     assert list(differences(one, other)) == []
     assert len(one["epochs"]) == runs.EPOCHS
     assert 0.75 < one["history"][-1]["sparsity"] <= 0.9
+
+
+def test_every_rank_of_a_lightning_run_resumes_with_its_own_random_state(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.e2e.runs"])
+    for folder, ckpt_path in (("whole", None), ("resumed", tmp_path / "whole" / "step=9.ckpt")):
+        (tmp_path / folder).mkdir()
+        process = context.Process(target=lightning_worker, args=(tmp_path / folder, ckpt_path))
+        process.start()
+        process.join(120)
+        assert process.exitcode == 0
+    for rank in ("rank0", "rank1"):
+        assert list(differences(read(tmp_path / "whole" / rank), read(tmp_path / "resumed" / rank))) == []
+    ends = [read(tmp_path / "whole" / rank) for rank in ("rank0", "rank1")]
+    assert list(differences(*ends)) == [".random: tensors differ"]

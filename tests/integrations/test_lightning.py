@@ -76,6 +76,14 @@ def fit(folder: Path, callback: Compression, *others: Callback, module: Any = No
     return summary(module, trainer.optimizers[0], callback.scheduler)
 
 
+class Drawing(ResumableLoader):
+    """Draws from the global generator when an iterator is made, as loaders with workers do for their seeds."""
+
+    def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
+        torch.rand(())
+        return super().__iter__()
+
+
 class Estimating(Module):
     """Asks for the number of steps before Lightning has read the checkpoint, as many modules do."""
 
@@ -84,6 +92,10 @@ class Estimating(Module):
         steps = int(self.trainer.estimated_stepping_batches)
         plan = torch.optim.lr_scheduler.OneCycleLR(optimizer, 5e-3, total_steps=steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": plan, "interval": "step"}}
+
+
+def drawing_loader() -> tuple[Any, ...]:
+    return (Drawing(*data(), batch_size=BATCH, seed=3),)
 
 
 STEPS: dict[str, Any] = {"every_n_train_steps": 1}
@@ -96,6 +108,7 @@ CASES: dict[str, tuple[type[Module], Callable[[], Any], dict[str, Any], dict[str
     "shorter epochs": (Module, both_loaders, STEPS, {"limit_train_batches": 5}),
     "max_steps": (Module, both_loaders, {"save_on_train_epoch_end": True}, {"max_steps": 21, "max_epochs": -1}),
     "bf16": (Module, both_loaders, {"every_n_train_steps": 5}, {"precision": "bf16-mixed"}),
+    "a loader that draws": (Module, drawing_loader, {"every_n_train_steps": 5}, {}),
     "torch loader, end of validation": (Module, torch_loaders, {}, {}),
     "torch loader, end of epoch": (Module, torch_loaders, {"save_on_train_epoch_end": True}, {}),
 }

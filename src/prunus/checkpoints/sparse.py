@@ -23,7 +23,11 @@ DTYPES = {str(kind).removeprefix("torch."): kind for kind in vars(torch).values(
 
 
 class Coded(NamedTuple):
-    """One tensor as streams: ``coding`` is dense, bits or gaps, ``stored`` how many values it holds."""
+    """One tensor as streams: ``coding`` is dense, bits or gaps, ``stored`` how many values it holds.
+
+    >>> Coded("dense", 1, [b"..."]).stored
+    1
+    """
 
     coding: str
     stored: int

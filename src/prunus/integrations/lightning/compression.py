@@ -51,7 +51,9 @@ class Compression(Callback):
     >>> from prunus.actions import Prune
     >>> from prunus.schedules import Cubic
     >>> callback = Compression([Prune(Cubic(0.9))])
-    >>> trainer = Trainer(callbacks=[callback], max_epochs=3, logger=False)  # doctest: +SKIP
+    >>> trainer = Trainer(callbacks=[callback], max_epochs=3, accelerator="cpu", logger=False)
+    >>> callback in trainer.callbacks  # then trainer.fit(module, loader), and to go on: ckpt_path="last"
+    True
     """
 
     def __init__(

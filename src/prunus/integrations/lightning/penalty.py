@@ -15,6 +15,11 @@ def add_gradient_(penalty: Tensor, optimizer: Optimizer, factor: float = 1.0) ->
     ``torch.autograd.grad`` leaves DistributedDataParallel's hooks alone: every rank adds the same gradient to gradients
     that are already averaged, which equals the average of gradients with the penalty.
 
+    Args:
+        penalty: a differentiable scalar.
+        optimizer: parameters without a gradient get one where the penalty reaches them.
+        factor: the loss scale that the gradients still carry.
+
     >>> weight = torch.tensor([3.0], requires_grad=True)
     >>> add_gradient_(weight.square().sum(), torch.optim.SGD([weight]))
     >>> weight.grad
@@ -33,6 +38,10 @@ def scale_of(trainer: Trainer, optimizer: Optimizer) -> float:
     """Return the loss scale that still is in the gradients when ``on_before_optimizer_step`` is called.
 
     Lightning has removed it by then, except for fused optimizers, which remove it inside their step.
+
+    >>> trainer = Trainer(accelerator="cpu", logger=False, enable_checkpointing=False)
+    >>> scale_of(trainer, torch.optim.SGD([torch.ones(1, requires_grad=True)]))
+    1.0
     """
     plugin = trainer.precision_plugin
     unscales_later = bool(getattr(optimizer, "_step_supports_amp_scaling", False))

@@ -13,6 +13,10 @@ def steps_per_epoch(trainer: Trainer) -> int | None:
 
     That is ⌈batches / accumulate_grad_batches⌉, since Lightning steps on the last batch in any case. Unknown for data
     without a length, for manual optimization, and while the number of accumulated batches follows a plan.
+
+    >>> trainer = Trainer(max_epochs=3, accelerator="cpu", logger=False, enable_checkpointing=False)
+    >>> steps_per_epoch(trainer) is None  # the data has not been asked for yet
+    True
     """
     batches = trainer.num_training_batches
     changing = any(isinstance(one, GradientAccumulationScheduler) for one in trainer.callbacks)  # type: ignore[attr-defined]
@@ -22,7 +26,11 @@ def steps_per_epoch(trainer: Trainer) -> int | None:
 
 
 def epochs(trainer: Trainer) -> int | None:
-    """Return the epochs of the run, or None when there is no end or ``max_steps`` ends it inside an epoch."""
+    """Return the epochs of the run, or None when there is no end or ``max_steps`` ends it inside an epoch.
+
+    >>> epochs(Trainer(max_epochs=3, accelerator="cpu", logger=False, enable_checkpointing=False))
+    3
+    """
     most = trainer.max_epochs if trainer.max_epochs not in (None, -1) else None
     if trainer.max_steps == -1:
         return most
