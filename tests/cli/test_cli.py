@@ -62,3 +62,10 @@ def test_the_board_shows_the_last_reading_of_every_run_in_eighty_columns() -> No
     drawn = console.file.getvalue()  # type: ignore[attr-defined]
     for words in ("AdaBreg, λ feedback, 98 %", "15/15", "loss 0.012", "98.00 % zero", "97.5 % right"):
         assert words in drawn
+
+
+def test_nothing_heavy_is_loaded_before_a_command_runs() -> None:
+    """Else ``--help`` takes seconds, and OpenMP no longer reads how its threads shall wait."""
+    code = "import sys, prunus.cli; print([name for name in ('torch', 'numpy', 'matplotlib') if name in sys.modules])"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -47,6 +48,9 @@ def main() -> None:
         ...
     SystemExit: 0
     """
+    # Threads that spin while they wait make training ten times slower on a machine that is busy with something else.
+    # OpenMP reads this when torch is loaded, which no command has done yet.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         app()
     except PrunusError as error:
