@@ -184,9 +184,9 @@ class TestWrongUse:
 
     def test_a_window_that_never_fires_is_a_loud_warning(self):
         model, optimizer, scheduler = setup([Policy(Prune(OneShot(0.5)), Window(5, 6))], steps_per_epoch=STEPS)
-        with pytest.warns(NoEffect, match="never") as caught:
+        with pytest.warns(NoEffect, match="'epochs 5 to 6' never fires: the run has 2 epochs") as caught:
             run(model, optimizer, scheduler, 2)
-        assert any("Prune in epochs 5 to 6" in str(warning.message) for warning in caught)
+        assert len(caught) == 1
 
     def test_a_goal_beyond_the_run_is_a_loud_warning(self):
         model, optimizer, scheduler = setup([Policy(Prune(Cubic(0.5)), Window(0, 9))], steps_per_epoch=STEPS)
@@ -244,7 +244,7 @@ class TestResume:
         for one, other in zip(whole[0].parameters(), fresh.parameters(), strict=True):
             assert torch.equal(one, other)
         assert all(torch.equal(whole[2].masks[name], fresh_scheduler.masks[name]) for name in whole[2].masks)
-        assert [row["sparsity"] for row in fresh_scheduler.history] == [row["sparsity"] for row in whole[2].history]
+        assert fresh_scheduler.history == whole[2].history
         assert fresh_optimizer.param_groups[0]["lr"] == whole[1].param_groups[0]["lr"]
 
     @staticmethod

@@ -68,11 +68,13 @@ class RunningPolicy:
         self.window = policy.when
         self.span: Span | None = None
         self.fired = 0
+        self._out_of_reach = False
 
     def resolve(self, totals: Mapping[str, int | None]) -> None:
         """Fix the span for a run of known length; warn NoEffect when the run ends before the goal of the window."""
         total = totals[self.window.unit]
         span = self.span = self.window.resolve(total)
+        self._out_of_reach = total is not None and span.start >= total  # resolving has warned already
         aims = self.policy.action.needs_progress and self.policy.action.ramps
         if aims and total is not None and span.start < total and not span.reaches_final(total):
             warnings.warn(
@@ -97,7 +99,7 @@ class RunningPolicy:
 
     def warn_if_idle(self) -> None:
         """Warn NoEffect at the end of a run in which the policy never acted."""
-        if not self.fired:
+        if not self.fired and not self._out_of_reach:
             warnings.warn(f"{self.policy.name} never acted in this run", NoEffect, stacklevel=2)
 
     def clashes(self, other: RunningPolicy) -> bool:

@@ -197,6 +197,7 @@ class CompressionScheduler:
         return {
             "version": VERSION,
             "place": [self.epoch, self.step, self.step_in_epoch, self._in_epoch],
+            "loss": [self._saw_loss, self._penalty],
             "masks": self.masks.state_dict(),
             "policies": [policy.state_dict() for policy in self.policies],
             "history": [dict(row) for row in self.history],
@@ -220,6 +221,7 @@ class CompressionScheduler:
         for policy, saved in zip(self.policies, state["policies"], strict=True):
             policy.load_state_dict(saved)
         self.epoch, self.step, self.step_in_epoch, self._in_epoch = state["place"]
+        self._saw_loss, self._penalty = state["loss"]
         self.history = [dict(row) for row in state["history"]]
         if self._started:
             self._begin_policies()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 
@@ -129,3 +130,11 @@ class SparsityBudget(Steering):
     def metrics(self) -> dict[str, float]:
         """Return the scheduled sparsity and the number of survivors after the last step."""
         return dict(self._figures)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the figures of the last step, for the log alone: the budget itself follows from the step number."""
+        return {"figures": dict(self._figures)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take back what :meth:`state_dict` returned."""
+        self._figures = dict(state["figures"])
