@@ -1,72 +1,17 @@
-"""Which parameters take part: patterns, layer types, sizes, and the reason for every choice."""
+"""The rules of selection: patterns, layer types, sizes; every parameter gets a reason or takes part."""
 
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from prunus.errors import Faults, SelectionError, did_you_mean, require_count
-
-PROTECTED = (
-    nn.modules.batchnorm._NormBase,
-    nn.LayerNorm,
-    nn.GroupNorm,
-    nn.LocalResponseNorm,
-    nn.RMSNorm,
-    nn.PReLU,
-)
-"""Layers whose weights scale activations: pruning them removes a channel by accident, so patterns skip them."""
-
-
-@dataclass(frozen=True)
-class Target:
-    """One parameter chosen for compression: its qualified name, its module and its name there.
-
-    >>> model = nn.Sequential(nn.Linear(4, 2))
-    >>> target = targets(model)[0]
-    >>> target.name, tuple(target.parameter.shape)
-    ('0.weight', (2, 4))
-    """
-
-    name: str
-    module: nn.Module = field(repr=False)
-    parameter_name: str
-    aliases: tuple[str, ...] = ()
-
-    @property
-    def parameter(self) -> nn.Parameter:
-        """The live parameter, looked up anew so that ``model.to(...)`` is followed."""
-        return self.module._parameters[self.parameter_name]  # type: ignore[return-value]
-
-    @property
-    def transposed(self) -> bool:
-        """Whether output channels lie in dim 1, as in transposed convolutions."""
-        return isinstance(self.module, nn.modules.conv._ConvTransposeNd)
-
-    def canonical(self, tensor: Tensor) -> Tensor:
-        """Return a view with output channels in dim 0; applying it twice gives the tensor back."""
-        return tensor.transpose(0, 1) if self.transposed else tensor
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What was decided about one parameter and why (``reason`` is empty when it was chosen).
-
-    >>> Choice(targets(nn.Linear(2, 2))[0], reason="frozen").chosen
-    False
-    """
-
-    target: Target
-    reason: str = ""
-
-    @property
-    def chosen(self) -> bool:
-        """Whether the parameter takes part."""
-        return not self.reason
+from prunus.select.layers import is_bias, is_protected
+from prunus.select.target import Choice, Target, parameters
 
 
 @dataclass(frozen=True)
@@ -75,9 +20,9 @@ class Select:
 
     A parameter takes part when an ``include`` pattern matches its name ("layer1.*.weight") or its module's name
     ("layer1.0"), no ``exclude`` pattern does, it is trainable and floating, has at least ``min_elements`` entries
-    and, unless ``biases`` is set, two or more dimensions. Norm layers and PReLU are skipped unless an ``include``
-    names their parameter literally. ``types`` narrows to layer classes, by class name ("Linear", "torch.nn.Conv2d"
-    or any base class). A weight shared by several modules counts once, under its first name.
+    and, unless ``biases`` is set, is neither a vector nor named like a bias. Norm layers and PReLU are skipped unless
+    an ``include`` names their parameter literally. ``types`` narrows to layer classes, by class name ("Linear",
+    "torch.nn.Conv2d" or any base class). A weight shared by several modules counts once, under its first name.
 
     A pattern or type that matches nothing is an error that offers the nearest name.
 
@@ -119,9 +64,9 @@ class Select:
             return f"not floating ({parameter.dtype})"
         if self.types and not _of_types(target.module, self.types):
             return f"layer type {type(target.module).__name__}"
-        if isinstance(target.module, PROTECTED) and not literal:
+        if is_protected(target.module) and not literal:
             return f"protected layer type {type(target.module).__name__}"
-        if parameter.dim() < 2 and not self.biases and not literal:
+        if is_bias(target.parameter_name, parameter.dim()) and not self.biases and not literal:
             return "bias or vector"
         if parameter.numel() < self.min_elements:
             return f"fewer than {self.min_elements} elements"
@@ -136,9 +81,18 @@ def targets(model: nn.Module, select: Select | None = None) -> list[Target]:
     >>> [target.name for target in targets(nn.Sequential(nn.Linear(4, 2)))]
     ['0.weight']
     """
-    chosen = [choice.target for choice in explain(model, select) if choice.chosen]
+    return require_some(explain(model, select))
+
+
+def require_some(choices: Sequence[Choice]) -> list[Target]:
+    """Return what was chosen; raise SelectionError with the reasons when that is nothing.
+
+    >>> [target.name for target in require_some(explain(nn.Linear(4, 2)))]
+    ['weight']
+    """
+    chosen = [choice.target for choice in choices if choice.chosen]
     if not chosen:
-        reasons = sorted({f"{choice.target.name}: {choice.reason}" for choice in explain(model, select)})
+        reasons = sorted({f"{choice.target.name}: {choice.reason}" for choice in choices})
         raise SelectionError("the selection is empty: " + ("; ".join(reasons[:8]) or "the model has no parameters"))
     return chosen
 
@@ -150,25 +104,9 @@ def explain(model: nn.Module, select: Select | None = None) -> list[Choice]:
     [('weight', ''), ('bias', 'bias or vector')]
     """
     select = select or Select()
-    every = list(_parameters(model))
+    every = list(parameters(model))
     _require_matches(every, select)
     return [Choice(target, select.reason_against(target)) for target in every]
-
-
-def _parameters(model: nn.Module) -> Iterator[Target]:
-    """Every distinct parameter once, under its first name, its other names as aliases."""
-    found: dict[int, tuple[str, nn.Module, str, list[str]]] = {}
-    for prefix, module in model.named_modules(remove_duplicate=False):
-        for name, parameter in module._parameters.items():
-            if parameter is None or isinstance(parameter, nn.parameter.UninitializedParameter):
-                continue
-            full = f"{prefix}.{name}" if prefix else name
-            if id(parameter) in found:
-                found[id(parameter)][3].append(full)
-            else:
-                found[id(parameter)] = (full, module, name, [])
-    for full, module, name, aliases in found.values():
-        yield Target(full, module, name, tuple(aliases))
 
 
 def _matches(names: tuple[str, ...], patterns: tuple[str, ...]) -> bool:

@@ -1,0 +1,24 @@
+"""Which parameters take part: patterns, layer types, sizes, and the reason for every choice.
+
+One set of rules serves every front: :class:`Select` chooses by pattern, :class:`ParameterManager` by layer type.
+"""
+
+from __future__ import annotations
+
+from prunus.select.layers import ALLOWED, PROTECTED
+from prunus.select.manager import ParameterManager, Selection
+from prunus.select.rules import Select, explain, require_in_optimizer, targets
+from prunus.select.target import Choice, Target
+
+__all__ = [
+    "ALLOWED",
+    "PROTECTED",
+    "Choice",
+    "ParameterManager",
+    "Select",
+    "Selection",
+    "Target",
+    "explain",
+    "require_in_optimizer",
+    "targets",
+]
