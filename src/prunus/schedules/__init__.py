@@ -13,8 +13,19 @@ from prunus.schedules.exponential import Exponential
 from prunus.schedules.levels import Levels
 from prunus.schedules.linear import Linear
 from prunus.schedules.one_shot import OneShot
+from prunus.schedules.pruning_scheduler import PruningScheduler
 
-__all__ = ["SCHEDULES", "ConstantRate", "Cubic", "Exponential", "Levels", "Linear", "OneShot", "Schedule"]
+__all__ = [
+    "SCHEDULES",
+    "ConstantRate",
+    "Cubic",
+    "Exponential",
+    "Levels",
+    "Linear",
+    "OneShot",
+    "PruningScheduler",
+    "Schedule",
+]
 
 SCHEDULES: dict[str, type[Schedule]] = {
     "constant_rate": ConstantRate,
