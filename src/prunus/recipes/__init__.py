@@ -1,0 +1,14 @@
+"""Recipes: policies written down in YAML, read with every fault in one error, and written back.
+
+>>> print(dump(load({"version": 1, "policies": [{"prune": {"schedule": {"cubic": {"final": 0.9}}}}]})).strip())
+version: 1
+policies:
+- prune:
+    schedule:
+      cubic: {final: 0.9}
+"""
+
+from prunus.recipes.reading import load
+from prunus.recipes.writing import dump
+
+__all__ = ["dump", "load"]

@@ -1,0 +1,135 @@
+"""Nodes to members: each value is read as its field's type, each wrong one is reported at its place."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final, get_args, get_origin
+
+from prunus.errors import PrunusError, did_you_mean
+from prunus.recipes.faults import Place, Report, shown
+from prunus.recipes.kinds import FAMILIES, LISTS, MAPPINGS, alternatives, expected, fits, settings_of
+from prunus.recipes.nodes import Node, Pair
+
+UNREADABLE: Final = object()
+"""Stands for a value whose fault has been reported."""
+
+
+def read(node: Node, kind: Any, name: str, report: Report) -> Any:
+    """Return what the node says, read as the type ``kind`` of the field ``name``, or UNREADABLE.
+
+    >>> report = Report()
+    >>> read(Node(1, Place("recipe.yaml:3:5")), float | None, "lamda", report)
+    1.0
+    >>> read(Node("1", Place("recipe.yaml:3:5")), float | None, "lamda", report) is UNREADABLE
+    True
+    >>> report.found[0][1]
+    "lamda is the text '1', expected a number or nothing"
+    """
+    form = next((one for one in alternatives(kind) if fits(node.value, one)), None)
+    if form is None:
+        report.add(node.place, f"{name} is {node.found}, expected {expected(kind)}")
+        return UNREADABLE
+    base = get_origin(form) or form
+    if base in LISTS:
+        return _items(node, form, name, report)
+    if base in MAPPINGS:
+        values = {key: read(pair.value, get_args(form)[1], key, report) for key, pair in node.value.items()}
+        return UNREADABLE if UNREADABLE in values.values() else values
+    if form in FAMILIES:
+        return member(node, form, name, report)
+    if isinstance(node.value, dict):
+        return settings(form, node.value, name, node.place, report)
+    return float(node.value) if form is float else node.value
+
+
+def member(node: Node, family: type, name: str, report: Report) -> Any:
+    """Return a member of the family, written as its name or as {name: {setting: value}}, or UNREADABLE."""
+    if isinstance(node.value, str):
+        return named(Pair(node, Node(None, node.place)), family, report)
+    if len(node.value) != 1:
+        keys = ", ".join(map(shown, node.value)) or "nothing"
+        example = next(iter(FAMILIES[family]))
+        report.add(node.place, f"{name} takes one {_noun(family)}, written as {example}: {{…}}, found {keys}")
+        known = [pair for key, pair in node.value.items() if key in FAMILIES[family]]
+        _ = [named(pair, family, report) for pair in known]  # for the faults inside
+        return UNREADABLE
+    (pair,) = node.value.values()
+    return named(pair, family, report)
+
+
+def named(pair: Pair, family: type, report: Report) -> Any:
+    """Return the member that the key names, with the settings of the value, or UNREADABLE."""
+    name, registry = pair.key.value, FAMILIES[family]
+    if name not in registry:
+        report.add(pair.key.place, f"unknown {_noun(family)} {shown(name)}. {did_you_mean(name, registry)}")
+        return UNREADABLE
+    if pair.value.value is not None and not isinstance(pair.value.value, dict):
+        example = next(iter(settings_of(registry[name])), None)
+        such = f"a mapping such as {{{example}: …}}" if example else "none, since it has no settings"
+        report.add(pair.value.place, f"the settings of {name} are {pair.value.found}, expected {such}")
+        return UNREADABLE
+    return settings(registry[name], pair.value.value or {}, name, pair.key.place, report)
+
+
+def settings(kind: type, pairs: Mapping[str, Pair], name: str, place: Place, report: Report) -> Any:
+    """Return ``kind`` built from the pairs, or UNREADABLE once every fault inside is reported."""
+    before = len(report.found)
+    takes = settings_of(kind)
+    for key, pair in pairs.items():
+        if key not in takes:
+            report.add(pair.key.place, f"unknown key {shown(key)} of {name}. {did_you_mean(key, takes)}")
+    given = {key: pair for key, pair in pairs.items() if key in takes}
+    read_in = {key: read(pair.value, takes[key].kind, key, report) for key, pair in given.items()}
+    missing = [key for key, one in takes.items() if one.required and key not in given]
+    if missing:
+        report.add(place, f"{name} lacks {', '.join(missing)}")
+    arguments = {key: value for key, value in read_in.items() if value is not UNREADABLE}
+    if any(one.required and key not in arguments for key, one in takes.items()):
+        return UNREADABLE
+    places = {key: pair.value.place for key, pair in given.items()}
+    made = _made(kind, arguments, places, name, place, report)
+    return made if len(report.found) == before else UNREADABLE
+
+
+def _made(
+    kind: type, arguments: dict[str, Any], places: Mapping[str, Place], name: str, place: Place, report: Report
+) -> Any:
+    """Build; where a setting is refused, report it and try again without it, so that the others are checked too."""
+    try:
+        return kind(**arguments)
+    except (PrunusError, ArithmeticError, RuntimeError, TypeError, ValueError) as error:
+        # Members check their settings, yet torch has limits of its own, such as the largest seed.
+        blamed = _blamed(str(error), arguments)
+        whole = len(arguments) == len(places)  # with something left out, a fault of the rest may come from the default
+        if blamed is None and not whole:
+            return UNREADABLE
+        said = str(error) if isinstance(error, PrunusError) else f"{name} cannot be made: {error}"
+        report.add(place if blamed is None else places[blamed], said)
+    if blamed is not None and not settings_of(kind)[blamed].required:
+        _made(kind, {key: value for key, value in arguments.items() if key != blamed}, places, name, place, report)
+    return UNREADABLE
+
+
+def _items(node: Node, form: Any, name: str, report: Report) -> Any:
+    kinds = get_args(form)
+    values = node.value
+    if get_origin(form) is not tuple or kinds[-1] is Ellipsis:
+        kinds = (kinds[0],) * len(values)
+    if len(kinds) != len(values):
+        report.add(node.place, f"{name} has {len(values)} values, expected {len(kinds)}")
+        return UNREADABLE
+    found = [read(item, kinds[i], f"{name}[{i}]", report) for i, item in enumerate(values)]
+    if UNREADABLE in found:
+        return UNREADABLE
+    return tuple(found) if get_origin(form) is tuple else found
+
+
+def _blamed(message: str, arguments: Mapping[str, Any]) -> str | None:
+    """Return the setting with whose name the message of a refusal begins."""
+    word = re.match(r"\w*", message)
+    return word[0] if word and word[0] in arguments else None
+
+
+def _noun(family: type) -> str:
+    return family.__name__.lower()
