@@ -2,13 +2,16 @@
 
 ``write`` and ``read`` are the only doors to the disk. ``save_run`` and ``load_run`` keep a training run (weights,
 optimizer, scheduler, loader position, random state); ``save_sparse`` and ``load_sparse`` keep weights in few bits.
+``fuse``, ``load_pruned`` and ``make_permanent`` deal with the ``_orig``/``_mask`` checkpoints of torch's own pruning.
 """
 
 from __future__ import annotations
 
 from prunus.checkpoints import rng
 from prunus.checkpoints.files import read, write
+from prunus.checkpoints.fused import fuse
+from prunus.checkpoints.pruned import load_pruned
 from prunus.checkpoints.runs import load_run, save_run
 from prunus.checkpoints.sparse import load_sparse, save_sparse
 
-__all__ = ["load_run", "load_sparse", "read", "rng", "save_run", "save_sparse", "write"]
+__all__ = ["fuse", "load_pruned", "load_run", "load_sparse", "read", "rng", "save_run", "save_sparse", "write"]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import pickle
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from uuid import uuid4
 
 import torch
@@ -17,7 +19,7 @@ from prunus.errors import CheckpointError, Faults, did_you_mean
 ZIP_MAGIC = b"PK\x03\x04"
 
 
-def write(path: str | os.PathLike[str], state: dict[str, Any]) -> None:
+def write(path: str | os.PathLike[str], state: dict[str, Any], *, trust: bool = False) -> None:
     """Write ``state`` so that ``path`` holds either the old file or the whole new one, whenever the power goes.
 
     Temporary file beside the target → flush → fsync → rename → fsync of the folder. When anything fails the old file
@@ -26,6 +28,8 @@ def write(path: str | os.PathLike[str], state: dict[str, Any]) -> None:
     Args:
         path: the file; its folder must exist.
         state: a dict of plain data (tensors, numbers, strings, bytes, nested dicts, lists and tuples).
+        trust: also write what would not load with ``weights_only=True``, such as objects of another program's
+            checkpoint that was read with ``trust=True``.
 
     Errors: CheckpointError when the folder is missing or when something would not load with ``weights_only=True``,
     naming its place; nothing is written then. OSError of the disk passes through.
@@ -38,11 +42,29 @@ def write(path: str | os.PathLike[str], state: dict[str, Any]) -> None:
     {'epoch': 3}
     """
     target = Path(path)
-    _require_writable(target, state)
+    _require_writable(target, state, trust)
+    with replacing(target) as file:
+        torch.save(state, file)
+
+
+@contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """Yield a file that replaces ``path`` when the block ends well, and leaves no trace when it raises.
+
+    For formats of their own; a checkpoint of plain data is written by :func:`write`.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "a.bin"
+    >>> with replacing(path) as file:
+    ...     _ = file.write(b"whole")
+    >>> path.read_bytes()
+    b'whole'
+    """
+    target = Path(path)
     temporary = target.with_name(f".{target.name}.{uuid4().hex}.tmp")
     try:
         with temporary.open("xb") as file:
-            torch.save(state, file)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, target)
@@ -52,11 +74,13 @@ def write(path: str | os.PathLike[str], state: dict[str, Any]) -> None:
     _sync_folder(target.parent)
 
 
-def read(path: str | os.PathLike[str]) -> dict[str, Any]:
+def read(path: str | os.PathLike[str], *, trust: bool = False) -> dict[str, Any]:
     """Read a checkpoint onto the CPU without running any code that the file may carry.
 
     Args:
         path: a file of :func:`write`, or any file of ``torch.save`` that holds a dict of plain data.
+        trust: when the file turns out to hold Python objects, load it all the same, which runs whatever code it names.
+            Say it only of files whose origin you know; plain files are read safely in any case.
 
     Errors: CheckpointError with the path and what to do, for a missing file, a truncated one, a damaged one (checksums
     are compared, which ``torch.load`` does not), one that holds Python objects, and one that is no checkpoint.
@@ -75,7 +99,9 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
     try:
         state = torch.load(source, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as fault:
-        raise CheckpointError(_unsafe(source, fault)) from fault
+        if not (trust and _names_objects(fault)):
+            raise CheckpointError(_unsafe(source, fault)) from fault
+        state = _load_trusted(source)
     except Exception as fault:  # torch.load raises EOFError, KeyError, RuntimeError, ... on bytes it cannot read
         what = f"{type(fault).__name__}: {fault}"
         raise CheckpointError(f"{source} is not a checkpoint, or is damaged ({what})") from fault
@@ -84,11 +110,21 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
     return state
 
 
-def _require_writable(target: Path, state: dict[str, Any]) -> None:
+def _load_trusted(source: Path) -> Any:
+    try:
+        return torch.load(source, map_location="cpu", weights_only=False)
+    except Exception as fault:  # the file runs code of its own, which may raise anything
+        what = f"{type(fault).__name__}: {fault}"
+        raise CheckpointError(f"{source} holds Python objects that cannot be built here ({what})") from fault
+
+
+def _require_writable(target: Path, state: dict[str, Any], trust: bool) -> None:
     if not isinstance(state, dict):
         raise CheckpointError(f"the state for {target} is a {type(state).__name__}, expected a dict")
     if not target.parent.is_dir():
         raise CheckpointError(f"cannot write {target}: the folder {target.parent} does not exist. Create it first.")
+    if trust:
+        return
     faults = Faults(f"cannot write {target}, these would not load with weights_only=True (store numbers or tensors)")
     for fault in misfits(state):
         faults.add(fault)
@@ -125,13 +161,18 @@ def _require_checksums(source: Path) -> None:
 
 def _unsafe(source: Path, fault: Exception) -> str:
     what = str(fault)
-    if "GLOBAL" not in what and "nsupported" not in what:
+    if not _names_objects(fault):
         return f"{source} is not a checkpoint, or is damaged ({what.splitlines()[-1]})"
     named = next((line.strip() for line in what.splitlines() if "GLOBAL" in line or "class" in line), what)
     return (
         f"{source} is unsafe to load: it holds Python objects, which may run any code ({named}). If you trust where it "
-        "comes from, load it with torch.load(weights_only=False) once and save its tensors and numbers alone."
+        "comes from, read it with trust=True (on the command line: --trust)."
     )
+
+
+def _names_objects(fault: Exception) -> bool:
+    """Whether the safe loader stopped at an object, and not at bytes that make no sense."""
+    return "GLOBAL" in str(fault) or "nsupported" in str(fault)
 
 
 def _sync_folder(folder: Path) -> None:
