@@ -74,6 +74,8 @@ class CompressionScheduler:
         self.model = model
         self.optimizer = optimizer
         self.masks = MaskStore([])
+        self.neighbours: list[MaskStore] = []
+        """Masks of other schedulers on the same optimizer: what they pruned stays pruned while this one acts."""
         site = Site(model, optimizer, self.masks)
         self.policies = [RunningPolicy(_as_policy(policy), site) for policy in policies]
         self.steps_per_epoch = steps_per_epoch
@@ -149,7 +151,7 @@ class CompressionScheduler:
         """
         self._ensure_epoch()
         self._fire(Moment.AFTER, "epoch")
-        self.masks.apply_()
+        self._enforce()
         row = {"epoch": self.epoch, "step": self.step, **self.metrics(), **(metrics or {})}
         self.history.append(row)
         self.epoch += 1
@@ -259,12 +261,17 @@ class CompressionScheduler:
     def _after_step(self) -> None:
         """Masks first, so that steering measures what is left; again after it, so that nothing it revives stays."""
         self.gradients_ready()
-        self.masks.apply_()
+        self._enforce()
         if self._fire(Moment.AFTER, "step"):
-            self.masks.apply_()
+            self._enforce()
         self.step += 1
         self.step_in_epoch += 1
         self._ready = False
+
+    def _enforce(self) -> None:
+        """Apply all masks, the neighbours' too: their hook may come later, and may not come again after this one."""
+        for masks in (self.masks, *self.neighbours):
+            masks.apply_()
 
     def _start(self) -> None:
         """Fix every span, once the length of the run is known, and let the actions prepare."""
