@@ -90,7 +90,7 @@ def _text_of(path: str | Path, report: Report) -> str:
     if len(content) > LARGEST:
         report.stop(place, f"more than {LARGEST:,} bytes, which no recipe has")
     try:
-        return content.decode("utf-8-sig")
+        return content.decode("utf-8")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         column = error.start - content.rfind(b"\n", 0, error.start)

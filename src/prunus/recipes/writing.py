@@ -56,7 +56,7 @@ def _policy(policy: Policy | Action) -> dict[str, Any]:
 def _settings(member: Any) -> dict[str, Any]:
     """Return the settings that differ from their defaults, as plain values."""
     values = {key: (getattr(member, key), setting.default) for key, setting in settings_of(member.__class__).items()}
-    return {key: _written(value, key) for key, (value, default) in values.items() if not _same(value, default)}
+    return {key: _written(value, key) for key, (value, default) in values.items() if value != default}
 
 
 def _written(value: Any, name: str) -> Any:
@@ -83,10 +83,6 @@ def _name_of(member: Any, family: type) -> str:
         if type(member) is kind:
             return name
     raise SettingError(f"{member!r} is in no registry of prunus, so a recipe cannot name it")
-
-
-def _same(value: Any, default: Any) -> bool:
-    return type(value) is type(default) and bool(value == default)
 
 
 def _yaml(content: Mapping[str, Any]) -> str:
