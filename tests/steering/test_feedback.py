@@ -82,6 +82,7 @@ def test_state_goes_round_and_unknown_keys_are_refused():
         ({"acceleration_factor": -0.1}, "acceleration_factor"),
         ({"min_lambda": 1.0, "max_lambda": 0.5}, "max_lambda"),
         ({"initial_lambda": float("nan")}, "initial_lambda"),
+        ({"max_lambda": float("inf")}, "max_lambda is inf"),
     ],
 )
 def test_wrong_settings_are_refused(settings, text):

@@ -11,6 +11,10 @@ from prunus.optim import BregmanOptimizer
 from prunus.steering.base import Steering, set_lambda
 
 
+LARGEST = 1e30
+"""Bound of the settings: what they make of λ must stay finite in float32, where regularizers work."""
+
+
 def feedback(strength: float, current: float, target: float, acceleration: float) -> float:
     r"""Return the next λ: λ·f below the target, λ/f above it, with f = 1 + acceleration·\|s − target\|.
 
@@ -61,9 +65,9 @@ class LambdaScheduler(Steering):
         max_lambda: float = 1e3,
     ) -> None:
         require_fraction("target_sparsity", target_sparsity)
-        require_number("acceleration_factor", acceleration_factor, 0.0)
-        require_number("min_lambda", min_lambda, 0.0)
-        require_number("max_lambda", max_lambda, min_lambda)
+        require_number("acceleration_factor", acceleration_factor, 0.0, LARGEST)
+        require_number("min_lambda", min_lambda, 0.0, LARGEST)
+        require_number("max_lambda", max_lambda, min_lambda, LARGEST)
         require_number("initial_lambda", initial_lambda, min_lambda, max_lambda)
         self.initial_lambda = initial_lambda
         self.target_sparsity = target_sparsity
