@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import socket
 import sys
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 
 from prunus.checkpoints import read, write
-from prunus.integrations.lightning import Compression
+from prunus.integrations.lightning import Compression, MagnitudePruner
 from prunus.integrations.loop import ResumableLoader
 from prunus.scheduler import CompressionScheduler
 from tests.e2e import runs
@@ -64,6 +65,7 @@ class Ranked(runs.Module):
     def __init__(self, recipe: str, folder: Path, compression: Compression) -> None:
         super().__init__(recipe)
         self.folder, self.compression = folder, compression
+        self.masks: list[dict[str, Any]] = []
 
     def train_dataloader(self) -> ResumableLoader:
         return ResumableLoader(*runs.data(), batch_size=8, seed=3, rank=self.global_rank, world_size=WORLD)
@@ -72,20 +74,40 @@ class Ranked(runs.Module):
         if self.global_step == 0:
             torch.manual_seed(50 + self.global_rank)
 
+    def on_train_epoch_end(self) -> None:
+        assert self.compression.scheduler is not None
+        masks = self.compression.scheduler.masks
+        self.masks.append({name: masks[name] for name in masks})
+
     def on_fit_end(self) -> None:
         assert self.compression.scheduler is not None
+        write(self.folder / f"masks{self.global_rank}", {"epochs": self.masks})
         found = runs.summary(self, self.trainer.optimizers[0], self.compression.scheduler)
         write(self.folder / f"rank{self.global_rank}", found)
 
 
-def lightning_worker(folder: Path, ckpt_path: Path | None) -> None:
+def feedback() -> tuple[str, Compression]:
+    return "adabreg_feedback", Compression(runs.policies_of("adabreg_feedback"))
+
+
+def by_magnitude() -> tuple[str, Compression]:
+    settings: dict[str, Any] = {"scheduled_pruning": True, "epochs_to_ramp": 2, "min_param_elements": 1}
+    return "adam", MagnitudePruner(amount=0.8, hold_trackers=False, **settings)
+
+
+def by_chance() -> tuple[str, Compression]:
+    settings: dict[str, Any] = {"scheduled_pruning": True, "epochs_to_ramp": 2, "min_param_elements": 1}
+    return "adam", MagnitudePruner("random_structured", 0.5, pruning_dim=1, hold_trackers=False, **settings)
+
+
+def lightning_worker(folder: Path, ckpt_path: Path | None, make: Callable[[], tuple[str, Compression]]) -> None:
     torch.set_num_threads(1)
     stay_on_this_machine()
-    compression = Compression(runs.policies_of("adabreg_feedback"))
+    recipe, compression = make()
     saver = ModelCheckpoint(dirpath=folder, filename="{step}", every_n_train_steps=9, save_top_k=-1)
     settings: dict[str, Any] = {"devices": WORLD, "strategy": "ddp_fork", "max_epochs": 3, "limit_val_batches": 0}
     trainer = runs.trainer_for(folder, [compression, saver], **settings)
-    trainer.fit(Ranked("adabreg_feedback", folder, compression), ckpt_path=ckpt_path)
+    trainer.fit(Ranked(recipe, folder, compression), ckpt_path=ckpt_path)
 
 
 def free_port() -> int:
@@ -112,12 +134,15 @@ def test_ranks_agree_after_every_epoch(recipe: str, tmp_path: Path) -> None:
     assert 0.75 < one["history"][-1]["sparsity"] <= 0.9
 
 
-def test_every_rank_of_a_lightning_run_resumes_with_its_own_random_state(tmp_path: Path) -> None:
+@pytest.mark.parametrize("make", [feedback, by_magnitude, by_chance])
+def test_ranks_of_a_lightning_run_agree_in_every_epoch_and_resume_with_their_own_random_state(
+    make: Callable[[], tuple[str, Compression]], tmp_path: Path
+) -> None:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.e2e.runs"])
     for folder, ckpt_path in (("whole", None), ("resumed", tmp_path / "whole" / "step=9.ckpt")):
         (tmp_path / folder).mkdir()
-        process = context.Process(target=lightning_worker, args=(tmp_path / folder, ckpt_path))
+        process = context.Process(target=lightning_worker, args=(tmp_path / folder, ckpt_path, make))
         process.start()
         process.join(120)
         assert process.exitcode == 0
@@ -125,3 +150,6 @@ def test_every_rank_of_a_lightning_run_resumes_with_its_own_random_state(tmp_pat
         assert list(differences(read(tmp_path / "whole" / rank), read(tmp_path / "resumed" / rank))) == []
     ends = [read(tmp_path / "whole" / rank) for rank in ("rank0", "rank1")]
     assert list(differences(*ends)) == [".random: tensors differ"]
+    masks = [read(tmp_path / "whole" / f"masks{rank}") for rank in range(WORLD)]
+    assert list(differences(*masks)) == [] and len(masks[0]["epochs"]) == 3
+    assert all(masks[0]["epochs"]) is (make is not feedback)

@@ -1,4 +1,7 @@
-"""Lightning: the callback ``Compression``, a thin shell around the one CompressionScheduler."""
+"""Lightning: the callback ``Compression``, a thin shell around the one CompressionScheduler, and its front doors.
+
+``MagnitudePruner`` and ``SafeModelPruning`` make the policies from the arguments of torch's pruning.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,9 @@ except ModuleNotFoundError as fault:
         raise
     raise MissingExtraError("prunus.integrations.lightning needs Lightning: pip install prunus[lightning]") from fault
 
+from prunus.integrations.lightning.checkpoint_handler import PrunedCheckpointHandler  # noqa: E402
 from prunus.integrations.lightning.compression import Compression  # noqa: E402
+from prunus.integrations.lightning.magnitude_pruner import MagnitudePruner  # noqa: E402
+from prunus.integrations.lightning.safe_model_pruning import SafeModelPruning  # noqa: E402
 
-__all__ = ["Compression"]
+__all__ = ["Compression", "MagnitudePruner", "PrunedCheckpointHandler", "SafeModelPruning"]

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.strategies import DeepSpeedStrategy, FSDPStrategy, ModelParallelStrategy
 from lightning.pytorch.utilities import rank_zero_info
+from torch import Tensor
 from torch.optim import Optimizer
 
 from prunus.actions import Action
 from prunus.errors import CheckpointError, RunError, require_count
 from prunus.integrations.lightning import random_state, run_length
+from prunus.integrations.lightning.adoption import take_up
 from prunus.integrations.lightning.penalty import add_gradient_, scale_of
 from prunus.integrations.loop import ResumableLoader
 from prunus.policy import Policy
 from prunus.scheduler import CompressionScheduler
 
-PREFIX = "prunus/"
+PREFIXES = ("prunus/", "pruning/")
+"""What the figures of this family are logged under; none of them counts as a metric of the run."""
 SHARDED = (DeepSpeedStrategy, FSDPStrategy, ModelParallelStrategy)
 
 
@@ -56,6 +59,9 @@ class Compression(Callback):
     True
     """
 
+    prefix: ClassVar[str] = PREFIXES[0]
+    """What the figures are logged under."""
+
     def __init__(
         self,
         policies: Sequence[Policy | Action],
@@ -71,6 +77,7 @@ class Compression(Callback):
         self.verbose = verbose
         self.scheduler: CompressionScheduler | None = None
         self._saved: Mapping[str, Any] | None = None
+        self._adopted: Mapping[str, Tensor] | None = None
         self._in_epoch = False
         self._logged_step = 0
         self._loader: object = None
@@ -78,7 +85,7 @@ class Compression(Callback):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Forget the last run, before Lightning hands over the checkpoint of this one."""
         if stage == "fit":
-            self.scheduler, self._saved, self._in_epoch = None, None, False
+            self.scheduler, self._saved, self._adopted, self._in_epoch = None, None, None, False
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Refuse what cannot work; restore the random state for what Lightning draws before the first batch."""
@@ -95,18 +102,25 @@ class Compression(Callback):
         self._loader = trainer.train_dataloader
         self.scheduler = CompressionScheduler(
             pl_module,
-            self.policies,
+            self.plan(trainer, pl_module),
             optimizer=trainer.optimizers[0],
             steps_per_epoch=run_length.steps_per_epoch(trainer),
             epochs=run_length.epochs(trainer),
         )
+        self._meet_neighbours(trainer, self.scheduler)
         if self._saved is not None:
             self._resume(self._saved)
+        elif self._adopted is not None:
+            take_up(self.scheduler, self._adopted, trainer)
         elif trainer.global_step > 0:
             raise RunError(
                 f"the run stands at step {trainer.global_step} without Compression's state, so masks and counters are "
                 "unknown. To compress from these weights on, load them into the module and start a new run"
             )
+
+    def plan(self, trainer: Trainer, pl_module: LightningModule) -> Sequence[Policy | Action]:
+        """Return the policies of this run; subclasses make them when the model and the run's length are known."""
+        return self.policies
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin the epoch, and name it to the loader: with ``max_steps`` Lightning counts one too many on resuming."""
@@ -142,7 +156,7 @@ class Compression(Callback):
         theirs = {
             name: float(value)
             for name, value in trainer.callback_metrics.items()
-            if value.numel() == 1 and not name.startswith(PREFIX)
+            if value.numel() == 1 and not name.startswith(PREFIXES)
         }
         self._running.epoch_end(theirs)
         self._in_epoch = False
@@ -158,6 +172,10 @@ class Compression(Callback):
         if self._in_epoch:
             self._running.epoch_end()
             self._in_epoch = False
+
+    def adopt(self, masks: Mapping[str, Tensor]) -> None:
+        """Go on with a run that another program pruned, from these masks; to be called between setup and training."""
+        self._adopted = masks
 
     def state_dict(self) -> dict[str, Any]:
         """Return the run's state for Lightning's checkpoint: plain tensors, numbers and strings."""
@@ -181,6 +199,13 @@ class Compression(Callback):
         if self.scheduler is None:
             raise RunError("Compression has no scheduler yet: it is built when training starts")
         return self.scheduler
+
+    def _meet_neighbours(self, trainer: Trainer, mine: CompressionScheduler) -> None:
+        """Tell the schedulers of one optimizer of each other's masks; the callback that starts last tells all."""
+        for other in trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(other, Compression) and other is not self and other.scheduler is not None:
+                mine.neighbours.append(other.scheduler.masks)
+                other.scheduler.neighbours.append(mine.masks)
 
     def _resume(self, saved: Mapping[str, Any]) -> None:
         """Take up a saved run; the random state a second time only inside an epoch, at its start it is already moving.
@@ -210,5 +235,5 @@ class Compression(Callback):
     def _log(self, module: LightningModule, figures: Mapping[str, float], *, every_step: bool, sync: bool) -> None:
         for name, value in figures.items():
             shown = self.progress_bar and name in ("sparsity", "lambda")
-            label = f"{PREFIX}{name}"
+            label = f"{self.prefix}{name}"
             module.log(label, value, prog_bar=shown, on_step=every_step, on_epoch=not every_step, sync_dist=sync)
