@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from prunus.schedules.base import Schedule
 from prunus.schedules.constant_rate import ConstantRate
+from prunus.schedules.cosine import Cosine
 from prunus.schedules.cubic import Cubic
 from prunus.schedules.exponential import Exponential
 from prunus.schedules.levels import Levels
@@ -18,6 +19,7 @@ from prunus.schedules.pruning_scheduler import PruningScheduler
 __all__ = [
     "SCHEDULES",
     "ConstantRate",
+    "Cosine",
     "Cubic",
     "Exponential",
     "Levels",
@@ -29,6 +31,7 @@ __all__ = [
 
 SCHEDULES: dict[str, type[Schedule]] = {
     "constant_rate": ConstantRate,
+    "cosine": Cosine,
     "cubic": Cubic,
     "exponential": Exponential,
     "levels": Levels,
