@@ -131,3 +131,30 @@ def test_packing_is_lossless_at_one_bit_a_flag(flags):
 def test_truncated_bits_are_refused():
     with pytest.raises(CheckpointError, match="holds 1 bytes, expected 2"):
         unpack(torch.zeros(1, dtype=torch.uint8), [3, 4])
+
+
+@pytest.mark.parametrize("factory", [models.mlp, models.channels_last])
+def test_tightening_adds_to_what_is_pruned(factory):
+    model = factory()
+    store = store_of(model)
+    weight = model[0].weight
+    first, second = half_mask(weight), torch.rand(weight.shape) < 0.5
+    store.tighten({"0.weight": ~first})
+    store.tighten({"0.weight": ~second})
+    assert torch.equal(store["0.weight"], first & second)
+    store.apply_()
+    assert torch.equal(weight != 0, first & second)
+
+
+def test_tightening_is_all_or_nothing():
+    model = models.mlp()
+    store = store_of(model)
+    fits = torch.ones_like(model[0].weight, dtype=torch.bool)
+    for name, marks, error in (
+        ("2.weight", torch.ones(3, dtype=torch.bool), StructureError),
+        ("2.weight", torch.ones_like(model[2].weight), StructureError),
+        ("3.weight", fits, SelectionError),
+    ):
+        with pytest.raises(error):
+            store.tighten({"0.weight": fits, name: marks})
+        assert len(store) == 0

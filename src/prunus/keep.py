@@ -15,9 +15,10 @@ import torch
 from torch import Tensor
 
 from prunus._pieces import Entry, batches, count, gathered, one_thread, pick, pieces, spread_like
+from prunus._rows import exactly_in_rows
 from prunus.errors import ScoreError, SettingError, require_count, require_fraction
 
-__all__ = ["exactly", "pruned_count"]
+__all__ = ["exactly", "exactly_in_rows", "pruned_count"]
 
 SMALL = 1 << 15  # so few candidates are selected directly; more are narrowed down by a histogram first
 DIGIT = 16  # bits that one histogram resolves

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.hooks import RemovableHandle
 
+from prunus._pieces import lost, one_thread, zero_
 from prunus.errors import CheckpointError, Faults, SelectionError, SparsityDecreaseError, StructureError, did_you_mean
 from prunus.select import Target
 
@@ -18,8 +19,7 @@ class MaskStore:
     """Masks of a model's targets, kept beside the parameters so that names and state-dict keys never change.
 
     A mask is a bool tensor of its weight's shape, True keeps. Masks only tighten unless ``regrow`` is said.
-    Inside, the complement is stored, because filling the pruned places costs one pass, eight times less than
-    multiplying a float tensor by a bool one.
+    Inside, the complement is stored, because clearing the pruned places costs one pass.
 
     Args:
         targets: the parameters that may be masked; a target without a mask is dense.
@@ -72,14 +72,25 @@ class MaskStore:
         fresh = {name: self._checked(name, mask, regrow) for name, mask in masks.items()}
         self._pruned.update(fresh)
 
+    def tighten(self, pruned: Mapping[str, Tensor]) -> None:
+        """Prune more places, all or none; nothing comes back.
+
+        Args:
+            pruned: name → bool tensor of the weight's shape, True prunes. The tensors become the store's own.
+        """
+        fresh = {name: self._fitting(name, marks) for name, marks in pruned.items()}
+        for name, marks in fresh.items():
+            self._pruned[name] = marks.logical_or_(self._pruned[name]) if name in self._pruned else marks
+
     @torch.no_grad()
+    @one_thread()
     def apply_(self) -> None:
         """Set every pruned weight to +0.0, in place."""
         for name, pruned in self._pruned.items():
             parameter = self._targets[name].parameter
             if pruned.device != parameter.device:
                 pruned = self._pruned[name] = pruned.to(parameter.device)
-            parameter.masked_fill_(pruned, 0.0)
+            zero_(parameter, pruned)
 
     def attach(self, optimizer: torch.optim.Optimizer) -> RemovableHandle:
         """Enforce the masks after every ``optimizer.step()``; the handle's ``remove()`` ends that."""
@@ -105,20 +116,30 @@ class MaskStore:
 
     def _checked(self, name: str, mask: Tensor, regrow: bool) -> Tensor:
         """Return the complement of a mask that fits its target, laid out in memory like the weight."""
+        self._require_fit(name, mask)
+        pruned = torch.logical_not(mask, out=torch.empty_like(self._targets[name].parameter, dtype=torch.bool))
+        old = self._pruned.get(name)
+        if old is not None and not regrow and lost(old, pruned):
+            raise SparsityDecreaseError(
+                f"{name} has {int(old.sum())} pruned weights and the new mask {int(pruned.sum())}, "
+                f"of which {int((old & ~pruned).sum())} would come back; only an action that regrows may do that"
+            )
+        return pruned
+
+    def _fitting(self, name: str, marks: Tensor) -> Tensor:
+        """Return marks that fit their target, laid out in memory like the weight; copied only where they are not."""
+        self._require_fit(name, marks)
+        parameter = self._targets[name].parameter
+        alike = marks.stride() == parameter.stride() and marks.device == parameter.device
+        return marks if alike else self._laid_out(name, marks)
+
+    def _require_fit(self, name: str, mask: Tensor) -> None:
         self._require_target(name)
         shape = self._targets[name].parameter.shape
         if mask.dtype != torch.bool or mask.shape != shape:
             raise StructureError(
                 f"the mask of {name} is {mask.dtype} {list(mask.shape)}, expected torch.bool {list(shape)}"
             )
-        pruned = self._laid_out(name, ~mask)
-        old = self._pruned.get(name)
-        if old is not None and not regrow and bool((old & ~pruned).any()):
-            raise SparsityDecreaseError(
-                f"{name} has {int(old.sum())} pruned weights and the new mask {int(pruned.sum())}, "
-                f"of which {int((old & ~pruned).sum())} would come back; only an action that regrows may do that"
-            )
-        return pruned
 
     def _laid_out(self, name: str, pruned: Tensor) -> Tensor:
         """Copy into the weight's memory format and device, so that applying it is one contiguous pass."""
