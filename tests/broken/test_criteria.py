@@ -7,10 +7,11 @@ from typing import ClassVar
 import pytest
 import torch
 
-from prunus.criteria import Criterion, Magnitude, Random
+from prunus.criteria import LAMP, Criterion, Gradient, Magnitude, Random, Taylor
 from prunus.errors import ScoreError
 from prunus.structures import Filter
 from tests.laws import criteria as laws
+from tests.twins.criteria import TWINS
 
 WEIGHT = torch.randn(8, 4, 3, 3, generator=torch.Generator().manual_seed(0)).mul(3)
 SCALE = {"value": 1.0}
@@ -82,6 +83,17 @@ class FavoursTheFirst(Magnitude):
         return super()._rate(groups, gradient, generator) / torch.arange(1, len(groups) + 1)
 
 
+class ScaledByTheLargest(Magnitude):
+    def _rate(self, groups, gradient, generator):
+        lengths = super()._rate(groups, gradient, generator)
+        return lengths / lengths.max()
+
+
+class GradientOfLivingWeights(Gradient):
+    def _rate(self, groups, gradient, generator):
+        return super()._rate(groups, gradient * (groups != 0), generator)
+
+
 PLANTED = [
     (LowerKeeps(), laws.law_zero_groups_never_outscore_the_others),
     (Signed(), laws.law_zero_groups_never_outscore_the_others),
@@ -97,6 +109,8 @@ PLANTED = [
     (HiddenDraw(), laws.law_same_inputs_same_scores),
     (NotRandom(), laws.law_random_means_that_the_seed_decides),
     (FavoursTheFirst(), laws.law_groups_are_scored_alike_wherever_they_lie),
+    (ScaledByTheLargest(), laws.law_local_scores_do_not_look_at_other_outputs),
+    (GradientOfLivingWeights(), laws.law_weights_count_only_where_declared),
 ]
 
 
@@ -104,6 +118,49 @@ PLANTED = [
 def test_the_law_catches_it(criterion, law):
     with pytest.raises(AssertionError):
         law(criterion, WEIGHT.clone(), Filter())
+
+
+class NotSquared(LAMP):
+    def _rate(self, groups, gradient, generator):
+        return super()._rate(groups.abs().sqrt(), gradient, generator)
+
+
+class LeavesItselfOut(LAMP):
+    def _rate(self, groups, gradient, generator):
+        scores = super()._rate(groups, gradient, generator)
+        return scores / (1 - scores).clamp_min(1e-3)
+
+
+class TiesTheOtherWay(LAMP):
+    def _rate(self, groups, gradient, generator):
+        return super()._rate(groups.flip(0), gradient, generator).flip(0)
+
+
+class Joint(Taylor):
+    def _rate(self, groups, gradient, generator):
+        return (groups * gradient).sum(dim=1).abs()
+
+
+class SignedGradient(Gradient):
+    def _rate(self, groups, gradient, generator):
+        return gradient.sum(dim=1)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "name"),
+    [
+        (NotSquared(), "lamp"),
+        (LeavesItselfOut(), "lamp"),
+        (TiesTheOtherWay(), "lamp"),
+        (Joint(), "taylor"),
+        (SignedGradient(), "gradient"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_the_twin_catches_it(wrong, name):
+    tied = torch.tensor([[1.0, 2.0], [2.0, 1.0], [0.5, 0.0], [3.0, 3.0]])
+    with pytest.raises(AssertionError):
+        laws.law_equals_its_slow_twin(wrong, tied, Filter(), TWINS[name])
 
 
 class Careless(Criterion):

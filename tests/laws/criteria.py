@@ -74,7 +74,7 @@ def law_random_means_that_the_seed_decides(criterion, weight, structure):
 
 
 def law_zero_groups_never_outscore_the_others(criterion, weight, structure):
-    if criterion.random or structure.groups(weight.shape) < 2:
+    if not criterion.needs_weight or structure.groups(weight.shape) < 2:
         return
     groups = structure.split(weight).clone()
     groups[1] = 0.0
@@ -85,8 +85,46 @@ def law_zero_groups_never_outscore_the_others(criterion, weight, structure):
 def law_groups_are_scored_alike_wherever_they_lie(criterion, weight, structure):
     if criterion.random or criterion.needs_gradient:
         return
-    flipped = structure.join(structure.split(weight).flip(0), weight.shape)
-    assert torch.equal(score(criterion, flipped, structure).flip(0), score(criterion, weight, structure))
+    groups = structure.split(weight)
+    flipped, scores = structure.join(groups.flip(0), weight.shape), score(criterion, weight, structure)
+    backwards = score(criterion, flipped, structure).flip(0)
+    assert torch.equal(backwards.sort().values, scores.sort().values)
+    lengths = groups.double().square().sum(dim=1)
+    if criterion.local or len(lengths.unique()) == len(groups):  # a score that ranks groups ranks one of equals first
+        assert torch.equal(backwards, scores)
+
+
+def law_weights_count_only_where_declared(criterion, weight, structure):
+    if not criterion.needs_weight:
+        assert torch.equal(score(criterion, weight, structure), score(criterion, torch.zeros_like(weight), structure))
+
+
+def law_local_scores_do_not_look_at_other_outputs(criterion, weight, structure):
+    """A criterion that declares itself local may be asked for one output after the other."""
+    rows = len(weight)
+    inside = rows > 0 and structure.misfit((1, *weight.shape[1:])) is None
+    if (
+        not criterion.local
+        or not inside
+        or structure.groups((1, *weight.shape[1:])) * rows != structure.groups(weight.shape)
+    ):
+        return
+    gradient = torch.randn(weight.shape, generator=torch.Generator().manual_seed(3)).to(weight.dtype)
+    needs = {"gradient": gradient} if criterion.needs_gradient else {}
+    parts = [
+        criterion.score(weight[i : i + 1], structure, **{name: value[i : i + 1] for name, value in needs.items()})
+        for i in range(rows)
+    ]
+    torch.testing.assert_close(torch.cat(parts), criterion.score(weight, structure, **needs), rtol=1e-6, atol=0)
+
+
+def law_equals_its_slow_twin(criterion, weight, structure, twin):
+    """The twin takes groups of 64-bit numbers, the gradients' groups, and the settings; it returns one number each."""
+    gradient = torch.randn(weight.shape, generator=torch.Generator().manual_seed(0)).to(weight.dtype)
+    needs = {"gradient": gradient} if criterion.needs_gradient else {}
+    expected = twin(structure.split(weight).tolist(), structure.split(gradient).tolist(), **vars(criterion))
+    found = criterion.score(weight, structure, **needs).double()
+    torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.float64), rtol=1e-5, atol=1e-12)
 
 
 def law_a_missing_need_is_refused_with_the_way_out(criterion, weight, structure):
@@ -108,11 +146,13 @@ LAWS = [
     law_a_missing_need_is_refused_with_the_way_out,
     law_groups_are_scored_alike_wherever_they_lie,
     law_half_precision_is_scored_in_float32,
+    law_local_scores_do_not_look_at_other_outputs,
     law_looks_but_does_not_touch,
     law_memory_layout_changes_nothing,
     law_one_finite_score_a_group,
     law_random_means_that_the_seed_decides,
     law_same_inputs_same_scores,
+    law_weights_count_only_where_declared,
     law_whole_numbers_are_refused,
     law_zero_groups_never_outscore_the_others,
 ]

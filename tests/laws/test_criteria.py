@@ -9,7 +9,8 @@ import torch
 
 from prunus.criteria import CRITERIA
 from prunus.structures import STRUCTURES
-from tests.laws.criteria import LAWS
+from tests.laws.criteria import LAWS, law_equals_its_slow_twin
+from tests.twins.criteria import TWINS
 
 EVERY = [kind() for kind in CRITERIA.values()] + [
     CRITERIA["magnitude"](p, average) for p in (0.5, 2, 3, math.inf) for average in (False, True)
@@ -43,3 +44,15 @@ def test_every_criterion_keeps_every_law(structure, shape, law):
     for criterion in EVERY:
         for weight in weights(shape):
             law(criterion, weight, structure)
+
+
+@pytest.mark.parametrize("name", TWINS)
+@pytest.mark.parametrize(("structure", "shape"), [case for case in CASES if 0 not in case.values[1]])
+def test_every_criterion_equals_its_twin(structure, shape, name):
+    for criterion in [member for member in EVERY if type(member) is CRITERIA[name]]:
+        for weight in weights(shape):
+            law_equals_its_slow_twin(criterion, weight, structure, TWINS[name])
+
+
+def test_every_criterion_that_does_not_draw_has_a_twin():
+    assert set(TWINS) == {name for name, kind in CRITERIA.items() if not kind.random}

@@ -18,8 +18,9 @@ class Criterion(ABC):
     """Say how much each group of a weight matters: one score a group, higher keeps.
 
     Members are frozen dataclasses that write ``_rate`` and declare what they need: ``needs_gradient`` (the gradient of
-    the loss) and ``random`` (draws from a generator). This base splits the weight, widens half precision to float32
-    (64-bit stays 64-bit) and refuses a missing need.
+    the loss), ``random`` (draws from a generator), ``needs_weight`` (False: the values of the weights do not count, so
+    that pruned ones can be told apart) and ``local`` (False: a score depends on the other groups of its tensor too).
+    This base splits the weight, widens half precision to float32 (64-bit stays 64-bit) and refuses a missing need.
 
     >>> from prunus.criteria import Magnitude
     >>> from prunus.structures import Row
@@ -28,7 +29,9 @@ class Criterion(ABC):
     """
 
     needs_gradient: ClassVar[bool] = False
+    needs_weight: ClassVar[bool] = True
     random: ClassVar[bool] = False
+    local: ClassVar[bool] = True
 
     @torch.no_grad()
     def score(

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import torch
 from torch import Generator, Tensor
 
+from prunus._pieces import WORK
 from prunus.criteria.base import Criterion
 from prunus.errors import require_number
 
@@ -14,24 +16,28 @@ from prunus.errors import require_number
 def group_norm(groups: Tensor, p: float, *, average: bool = False) -> Tensor:
     """Return the p-norm (or power mean) of each row of (groups, members), safe from over- and underflow of the powers.
 
-    >>> import torch
     >>> group_norm(torch.tensor([[3e-30, 4e-30]]), 2.0)  # 1e-60 is zero in float32
     tensor([5.0000e-30])
     """
-    sizes = groups.abs()
-    members = sizes.shape[1]
-    if members == 0:
-        return sizes.sum(dim=1)
-    if members == 1:
-        return sizes.squeeze(1)
+    members = groups.shape[1]
+    if members <= 1:
+        return groups.abs().sum(dim=1) if members == 0 else groups.abs().squeeze(1)
+    rows = max(1, WORK // members) if groups.is_cpu else max(1, len(groups))
+    room = torch.empty_like(groups[:rows])  # memory that is used again costs far less than fresh memory
+    parts = groups.split(rows)
+    return torch.cat([_norms(torch.abs(part, out=room[: len(part)]), p, average) for part in parts])
+
+
+def _norms(sizes: Tensor, p: float, average: bool) -> Tensor:
+    """Return the norms of some rows of absolute values."""
+    if p == 1:
+        return sizes.mean(dim=1) if average else sizes.sum(dim=1)
     largest = sizes.amax(dim=1)
     if p == math.inf:
         return largest
-    if p == 1:
-        return sizes.mean(dim=1) if average else sizes.sum(dim=1)
     # zero and infinite groups keep their length without becoming 0/0 or inf/inf
     scale = largest.where((largest > 0) & largest.isfinite(), 1.0)
-    powers = (sizes / scale.unsqueeze(1)).pow(p)
+    powers = (sizes / scale.unsqueeze(1)).pow_(p)
     return (powers.mean(dim=1) if average else powers.sum(dim=1)).pow(1 / p) * scale
 
 

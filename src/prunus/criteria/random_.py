@@ -28,7 +28,9 @@ class Random(Criterion):
     tensor([0.4963, 0.7682, 0.0885])
     """
 
+    needs_weight: ClassVar[bool] = False
     random: ClassVar[bool] = True
+    local: ClassVar[bool] = False  # what one group draws depends on how many were drawn before
 
     def _rate(self, groups: Tensor, gradient: Tensor | None, generator: Generator | None) -> Tensor:
         # drawn where the generator lives, so that a CPU generator gives one answer on every device
