@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from prunus.scopes import Global, PerLayer, Pool, Scope
+from prunus.scopes import ErdosRenyi, Global, PerLayer, Pool, Scope
 from tests.laws import scopes as laws
 
 SCORES = [
@@ -18,35 +18,35 @@ SCORES = [
 
 
 class Rounds(Global):
-    def _pools(self, sizes, sparsity):
+    def _pools(self, sizes, sparsity, shapes):
         return [Pool(tuple(range(len(sizes))), sum(sizes) - round(sparsity * sum(sizes) + 0.5))]
 
 
 class OneTooFew(Global):
-    def _pools(self, sizes, sparsity):
+    def _pools(self, sizes, sparsity, shapes):
         pruned = max(0, math.floor(sparsity * sum(sizes)) - 1)
         return [Pool(tuple(range(len(sizes))), sum(sizes) - pruned)]
 
 
 class FloorsWithoutTolerance(Global):
-    def _pools(self, sizes, sparsity):
+    def _pools(self, sizes, sparsity, shapes):
         return [Pool(tuple(range(len(sizes))), sum(sizes) - math.floor(sparsity * sum(sizes)))]
 
 
 class ForgetsTheLast(PerLayer):
-    def _pools(self, sizes, sparsity):
-        return super()._pools(sizes[:-1], sparsity)
+    def _pools(self, sizes, sparsity, shapes):
+        return super()._pools(sizes[:-1], sparsity, shapes)
 
 
 class Overlaps(PerLayer):
-    def _pools(self, sizes, sparsity):
-        return super()._pools(sizes, sparsity) + super()._pools(sizes[:1], sparsity)
+    def _pools(self, sizes, sparsity, shapes):
+        return super()._pools(sizes, sparsity, shapes) + super()._pools(sizes[:1], sparsity, shapes)
 
 
 class Threshold(Global):
     """Keep what is above the k-th smallest score, as Distiller does: all ties go."""
 
-    def select(self, scores, sparsity, *, among=None):
+    def select(self, scores, sparsity, *, among=None, shapes=None):
         everything = torch.cat([score.reshape(-1) for score in scores])
         pruned = math.floor(sparsity * len(everything))
         if pruned == 0:
@@ -56,27 +56,27 @@ class Threshold(Global):
 
 
 class LowerKeeps(Global):
-    def select(self, scores, sparsity, *, among=None):
+    def select(self, scores, sparsity, *, among=None, shapes=None):
         return super().select([-score for score in scores], sparsity, among=among)
 
 
 class LaterTiesFirst(Global):
-    def select(self, scores, sparsity, *, among=None):
+    def select(self, scores, sparsity, *, among=None, shapes=None):
         return [mask.flip(0) for mask in super().select([score.flip(0) for score in scores], sparsity)]
 
 
 class ForgetsTheDead(Global):
-    def select(self, scores, sparsity, *, among=None):
+    def select(self, scores, sparsity, *, among=None, shapes=None):
         return super().select(scores, sparsity)
 
 
 class FillsUpWithTheDead(Global):
-    def select(self, scores, sparsity, *, among=None):
+    def select(self, scores, sparsity, *, among=None, shapes=None):
         return super().select([score.nan_to_num(-1.0) for score in scores], sparsity)
 
 
 class CountsOnlyTheLiving(Global):
-    def select(self, scores, sparsity, *, among=None):
+    def select(self, scores, sparsity, *, among=None, shapes=None):
         if among is None:
             return super().select(scores, sparsity)
         living = [score[mask] for score, mask in zip(scores, among, strict=True)]
@@ -85,20 +85,20 @@ class CountsOnlyTheLiving(Global):
 
 
 class Draws(Global):
-    def select(self, scores, sparsity, *, among=None):
+    def select(self, scores, sparsity, *, among=None, shapes=None):
         return super().select([torch.rand_like(score) for score in scores], sparsity, among=among)
 
 
 class FavoursTheFirst(Global):
-    def select(self, scores, sparsity, *, among=None):
+    def select(self, scores, sparsity, *, among=None, shapes=None):
         return super().select([score / (i + 1) for i, score in enumerate(scores)], sparsity, among=among)
 
 
 class Repairs(Scope):
-    def _pools(self, sizes, sparsity):
+    def _pools(self, sizes, sparsity, shapes):
         return []
 
-    def select(self, scores, sparsity, *, among=None):
+    def select(self, scores, sparsity, *, among=None, shapes=None):
         return [torch.ones_like(score, dtype=torch.bool) for score in scores]
 
 
@@ -131,3 +131,30 @@ def test_the_law_catches_it(scope, law):
 def test_a_missing_refusal_is_caught():
     with pytest.raises(pytest.fail.Exception):
         laws.law_wrong_questions_are_refused(Repairs(), SCORES)
+
+
+class LargestRemainder(ErdosRenyi):
+    """Round down and hand the rest to the largest remainders: a tensor may lose a weight when more are kept."""
+
+    def _pools(self, sizes, sparsity, shapes):
+        weights = [sum(shape) for shape in shapes]
+        left = sum(sizes) - math.floor(sparsity * sum(sizes) + 1e-9)
+        quotas = [left * weight / sum(weights) for weight in weights]
+        counts = [math.floor(quota) for quota in quotas]
+        best = sorted(range(len(sizes)), key=lambda i: (counts[i] - quotas[i], i))
+        return [Pool((i,), counts[i] + (i in best[: left - sum(counts)])) for i in range(len(sizes))]
+
+
+class TakesAnyShapes(ErdosRenyi):
+    def allot(self, sizes, sparsity, *, shapes=None):
+        return PerLayer().allot(sizes, sparsity)
+
+
+def test_a_paradox_of_apportionment_is_caught():
+    with pytest.raises(AssertionError):
+        laws.law_no_tensor_gains_when_more_is_asked(LargestRemainder(), [torch.ones(6), torch.ones(6), torch.ones(2)])
+
+
+def test_missing_shapes_must_be_refused():
+    with pytest.raises(pytest.fail.Exception):
+        laws.law_wrong_questions_are_refused(TakesAnyShapes(), SCORES)

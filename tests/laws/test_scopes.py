@@ -22,6 +22,7 @@ SCORES = {
     "one weight": [torch.ones(1)],
     "half": [torch.rand(20, generator=DRAW).half(), torch.rand(20, generator=DRAW).bfloat16()],
     "double": [torch.rand(20, generator=DRAW, dtype=torch.float64) * 1e-300],
+    "layers": [torch.rand(shape, generator=DRAW) for shape in ((4, 2, 3, 3), (9, 6), (6, 9), (5,))],
     "matrices": [torch.rand(4, 6, generator=DRAW).t(), torch.rand(2, 3, 2, generator=DRAW)],
 }
 

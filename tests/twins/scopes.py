@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 
 import torch
@@ -25,3 +26,17 @@ def select(scores, pools, among=None):
         for _, i, flat in sorted(places)[: pool.keep]:
             masks[i].view(-1)[flat] = True
     return masks
+
+
+def erdos_renyi(keep, sizes, shapes, kernel=True):
+    """Hand out ``keep`` weights one by one to the tensor that is furthest below its share (Sainte-Laguë)."""
+    counts = [0] * len(sizes)
+    for _ in range(keep):
+        claims = []
+        for i, (size, shape) in enumerate(zip(sizes, shapes, strict=True)):
+            dims = shape if kernel else shape[:2]
+            weight = Fraction(size * sum(dims), math.prod(dims))
+            if counts[i] < size:
+                claims.append((-weight / (2 * counts[i] + 1), i))
+        counts[min(claims)[1]] += 1
+    return counts

@@ -5,10 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
 from prunus import keep
+from prunus._pieces import count as count_true
+from prunus._pieces import gathered
 from prunus.errors import SettingError, require_count, require_fraction
 
 
@@ -28,8 +31,9 @@ class Pool:
 class Scope(ABC):
     """Share one sparsity among many tensors.
 
-    Members are frozen dataclasses that write ``_pools``; every tensor belongs to exactly one pool. A pool prunes the
-    largest count that does not exceed sparsity x members (elements or groups), :func:`prunus.keep.pruned_count`.
+    Members are frozen dataclasses that write ``_pools``; every tensor belongs to exactly one pool. Counts are the
+    largest that do not exceed sparsity x members (elements or groups), :func:`prunus.keep.pruned_count`. A member that
+    reads the ``shapes`` of the weights says so in ``needs_shapes`` and gets them beside the numbers of members.
 
     >>> import torch
     >>> from prunus.scopes import Global, PerLayer
@@ -40,29 +44,45 @@ class Scope(ABC):
     [tensor([False, False,  True,  True]), tensor([False,  True])]
     """
 
-    def allot(self, sizes: Sequence[int], sparsity: float) -> list[Pool]:
-        """Return the pools for tensors with ``sizes`` members; SettingError for a sparsity outside [0, 1]."""
+    needs_shapes: ClassVar[bool] = False
+
+    def allot(
+        self, sizes: Sequence[int], sparsity: float, *, shapes: Sequence[Sequence[int]] | None = None
+    ) -> list[Pool]:
+        """Return the pools for tensors with ``sizes`` members, cut from weights of ``shapes``.
+
+        Errors: SettingError for a sparsity outside [0, 1], and for shapes that are needed and missing or not as many.
+        """
         require_fraction("sparsity", sparsity)
         for i, size in enumerate(sizes):
             require_count(f"sizes[{i}]", size, 0)
-        return self._pools(list(sizes), sparsity)
+        if self.needs_shapes and (shapes is None or len(shapes) != len(sizes)):
+            found = "none" if shapes is None else str(len(shapes))
+            raise SettingError(f"{self} needs shapes=, one weight shape for each of {len(sizes)} tensors, got {found}")
+        return self._pools(list(sizes), sparsity, [tuple(shape) for shape in shapes or ()])
 
     @abstractmethod
-    def _pools(self, sizes: list[int], sparsity: float) -> list[Pool]:
-        """Return the pools for valid sizes and sparsity."""
+    def _pools(self, sizes: list[int], sparsity: float, shapes: list[tuple[int, ...]]) -> list[Pool]:
+        """Return the pools for valid sizes and sparsity; shapes may be empty unless they are needed."""
 
     def select(
-        self, scores: Sequence[Tensor], sparsity: float, *, among: Sequence[Tensor] | None = None
+        self,
+        scores: Sequence[Tensor],
+        sparsity: float,
+        *,
+        among: Sequence[Tensor] | None = None,
+        shapes: Sequence[Sequence[int]] | None = None,
     ) -> list[Tensor]:
         """Return one bool mask a score, True keeps; exact counts, ties to the earlier tensor and lower index.
 
         ``among`` holds bool masks of what is still alive: the dead count as pruned and never come back, and where more
-        are dead than asked, all the living stay. Errors: SettingError; ScoreError for NaN among the candidates.
+        are dead than asked, all the living stay. ``shapes`` are those of the weights, where they are needed. Errors:
+        SettingError; ScoreError for NaN among the candidates.
         """
         if among is not None and len(among) != len(scores):
             raise SettingError(f"among has {len(among)} masks, expected one for each of the {len(scores)} scores")
         masks: dict[int, Tensor] = {}
-        for pool in self.allot([score.numel() for score in scores], sparsity):
+        for pool in self.allot([score.numel() for score in scores], sparsity, shapes=shapes):
             alive = None if among is None else [among[i] for i in pool.indices]
             members = [scores[i] for i in pool.indices]
             kept = keep.exactly(members, _at_most_alive(pool.keep, alive), among=alive)
@@ -71,4 +91,4 @@ class Scope(ABC):
 
 
 def _at_most_alive(count: int, alive: list[Tensor] | None) -> int:
-    return count if alive is None else min(count, sum(int(mask.sum()) for mask in alive))
+    return count if alive is None else min(count, sum(count_true(gathered(mask)) for mask in alive))

@@ -24,6 +24,6 @@ class Global(Scope):
     [Pool(indices=(0, 1), keep=5)]
     """
 
-    def _pools(self, sizes: list[int], sparsity: float) -> list[Pool]:
+    def _pools(self, sizes: list[int], sparsity: float, shapes: list[tuple[int, ...]]) -> list[Pool]:
         members = sum(sizes)
         return [Pool(tuple(range(len(sizes))), members - pruned_count(sparsity, members))]

@@ -24,5 +24,5 @@ class PerLayer(Scope):
     [Pool(indices=(0,), keep=3), Pool(indices=(1,), keep=2)]
     """
 
-    def _pools(self, sizes: list[int], sparsity: float) -> list[Pool]:
+    def _pools(self, sizes: list[int], sparsity: float, shapes: list[tuple[int, ...]]) -> list[Pool]:
         return [Pool((i,), size - pruned_count(sparsity, size)) for i, size in enumerate(sizes)]
