@@ -14,7 +14,7 @@ from prunus.keep import pruned_count
 from prunus.masks import MaskStore
 from prunus.scheduler import CompressionScheduler
 from prunus.schedules import Cubic, Linear, OneShot
-from prunus.scopes import Global, PerLayer
+from prunus.scopes import ErdosRenyi, Global, PerLayer
 from prunus.select import Select
 from prunus.structures import Block, Channel, Column, Element, Filter, Kernel, Layer, Row
 from tests import models
@@ -77,6 +77,15 @@ def test_convolutions_of_every_kind_lose_whole_groups(structure):
 def test_trouble_models_reach_every_level_exactly(factory, level):
     for scheduler in pruned(factory(), epochs=1, schedule=OneShot(level)):
         assert scheduler.count().zeros == pruned_count(level, scheduler.count().total)
+
+
+def test_the_scope_sees_the_shapes_of_the_layers():
+    model = models.convs()
+    weights = [module.weight for module in model]
+    for _ in pruned(model, epochs=1, schedule=OneShot(0.7), scope=ErdosRenyi(), criterion=Random()):
+        shapes = [w.transpose(0, 1).shape if w is model[2].weight else w.shape for w in weights]
+        pools = ErdosRenyi().allot([weight.numel() for weight in weights], 0.7, shapes=shapes)
+        assert [int(weight.count_nonzero()) for weight in weights] == [pool.keep for pool in pools]
 
 
 def test_equal_weights_fall_in_order():

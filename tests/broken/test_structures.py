@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from prunus.structures import Channel, Column, Element, Filter, Kernel, Row, get_structure
+from prunus.structures import NM, Channel, Column, Element, Filter, Kernel, Row, get_structure
 from tests.laws import structures as laws
 from tests.twins.structures import PLACES
 
@@ -61,6 +61,26 @@ class PadsWhatIsMissing(Channel):
         return torch.zeros(shape)
 
 
+class CountsAcrossOutputs(NM):
+    def _arrange(self, weight):
+        return weight.t()
+
+    def _restore(self, groups, shape):
+        return groups.reshape(shape[1], shape[0]).t()
+
+
+class TakesTheKernelForInputs(NM):
+    def _arrange(self, weight):
+        return weight
+
+    def _restore(self, groups, shape):
+        return groups.reshape(shape)
+
+
+class StandsForNoCount(NM):
+    level = 0.3
+
+
 def caught(law, *arguments):
     with pytest.raises((AssertionError, pytest.fail.Exception)):
         law(*arguments)
@@ -104,3 +124,12 @@ def test_counts_catch_a_forgiving_join():
 
 def test_value_catches_another_class_of_the_same_name():
     caught(laws.law_is_a_frozen_value, CallsColumnsRows(), get_structure)
+
+
+@pytest.mark.parametrize("wrong", [CountsAcrossOutputs(1, 2), StandsForNoCount(1, 2)], ids=str)
+def test_budget_catches_sets_that_cross_outputs_and_impossible_levels(wrong):
+    caught(laws.law_a_budget_divides_every_output, wrong, (4, 6))
+
+
+def test_twin_catches_sets_along_the_kernel():
+    caught(laws.law_groups_are_those_of_the_twin, TakesTheKernelForInputs(), (2, 4, 3), PLACES["n_m"])

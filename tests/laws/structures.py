@@ -88,6 +88,18 @@ def law_join_and_expand_refuse_wrong_counts(structure, shape):
             structure.expand(wrong, shape)
 
 
+def law_a_budget_divides_every_output(structure, shape):
+    """Sets of groups that share a count lie inside one output, one after the other, and hold single weights."""
+    if structure.budget is None:
+        assert structure.level is None
+        return
+    assert structure.budget >= 2 and 0 < structure.level < 1
+    assert (structure.level * structure.budget) == pytest.approx(round(structure.level * structure.budget))
+    numbers = torch.arange(torch.Size(shape).numel()).reshape(shape)
+    sets = structure.split(numbers).reshape(-1, structure.budget)
+    assert torch.equal(torch.cat([structure.split(row[None]) for row in numbers]).reshape(sets.shape), sets)
+
+
 def law_is_a_frozen_value(structure, build):
     assert structure == build(structure.settings()) == copy.deepcopy(structure) == pickle.loads(pickle.dumps(structure))
     assert hash(structure) == hash(build(structure.settings()))

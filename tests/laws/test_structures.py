@@ -28,6 +28,7 @@ SHAPES = [
 ]
 EMPTY = [(0,), (0, 4), (4, 0), (4, 4, 0), (0, 4, 3, 3)]
 MEMBERS = [get_structure(name) for name in STRUCTURES] + [structures.Block(2, 3), structures.Block(1, 1)]
+MEMBERS += [structures.NM(1, 2), structures.NM(2, 3), structures.NM(4, 8)]
 FITTING = [(member, shape) for member in MEMBERS for shape in SHAPES if member.misfit(shape) is None]
 FITTING_EMPTY = [(member, shape) for member in MEMBERS for shape in EMPTY if member.misfit(shape) is None]
 every_fit = pytest.mark.parametrize(("structure", "shape"), FITTING + FITTING_EMPTY, ids=str)
@@ -49,6 +50,11 @@ def test_partition(structure, shape):
     laws.law_every_entry_is_in_exactly_one_group(structure, shape)
     laws.law_expand_repeats_one_value_a_group(structure, shape)
     laws.law_join_and_expand_refuse_wrong_counts(structure, shape)
+
+
+@every_solid_fit
+def test_budget(structure, shape):
+    laws.law_a_budget_divides_every_output(structure, shape)
 
 
 @every_solid_fit

@@ -31,5 +31,6 @@ PLACES = {
     "filter": lambda shape: _by_key(shape, lambda p: p[0]),
     "kernel": lambda shape: _by_key(shape, lambda p: p[:2]),
     "layer": lambda shape: _by_key(shape, lambda p: 0),
+    "n_m": lambda shape, n=2, m=4: _by_key(shape, lambda p: (p[0], p[2:], p[1])),
     "row": lambda shape: _by_key(shape, lambda p: p[0]),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,10 +11,12 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from prunus._pieces import WORK, count, gathered, one_thread
+from prunus.actions._groups import alive_groups, require_fit, score
 from prunus.actions.base import Action, Bound, Moment, Site
 from prunus.criteria import Criterion, Magnitude
-from prunus.errors import LayerCollapse, RunError, SettingError, StructureError, require_count
-from prunus.keep import pruned_count
+from prunus.errors import LayerCollapse, SettingError, require_count
+from prunus.keep import exactly_in_rows, pruned_count
 from prunus.schedules import Schedule
 from prunus.scopes import Global, Scope
 from prunus.select import Select, Target, require_in_optimizer, targets
@@ -33,7 +36,8 @@ class Prune(Action):
         schedule: sparsity in [0, 1] as a function of progress; it must not fall.
         criterion: what makes a weight worth keeping. Default: absolute value.
         structure: what is pruned together. Default: single weights.
-        scope: how the sparsity is shared among parameters. Default: one ranking over all.
+        scope: how the sparsity is shared among parameters. Default: one ranking over all. Of no effect where the
+            structure itself counts in small sets (n:m): then every set loses ⌊schedule(p)·m⌋.
         select: which parameters. Default: every weight matrix and kernel.
         seed: of the generator that random criteria draw from.
 
@@ -60,16 +64,21 @@ class Prune(Action):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Masks only tighten, so a schedule that falls could not be followed."""
+        """Refuse schedules that fall, for masks only tighten, and parts that contradict each other."""
         require_count("seed", self.seed, 0)
         if not self.schedule.monotone:
             raise SettingError(f"{self.schedule!r} falls, but masks only tighten; pruning needs a schedule that rises")
+        goal, final = self.structure.level, self.schedule.final
+        if goal is not None and not math.isclose(goal, final):
+            raise SettingError(f"{self.schedule!r} ends at {final:g}, but {self.structure!r} is sparsity {goal:g}")
+        if self.structure.budget and self.scope.needs_shapes:
+            raise SettingError(f"{self.structure!r} fixes the density of every layer, which {self.scope!r} would set")
 
     def bind(self, site: Site) -> Bound:
         """Choose the targets and check that the structure fits each of them."""
         chosen = targets(site.model, self.select)
         for target in chosen:
-            _require_fit(target, self.structure)
+            require_fit(target, self.structure)
         if site.optimizer is not None:
             require_in_optimizer(chosen, site.optimizer)
         site.masks.include(chosen)
@@ -100,16 +109,53 @@ class _Pruning(Bound):
         self.generator = torch.Generator().manual_seed(self.action.seed)
 
     @torch.no_grad()
+    @one_thread()
     def fire(self, time: int, progress: float) -> None:
         """Prune to the scheduled sparsity and report what was asked and what came out."""
         level = self.action.schedule(progress)
-        alive = [self._alive(target) for target in self.chosen]
-        scores = [self._score(target) for target in self.chosen]
-        keep = self.action.scope.select(scores, level, among=alive)
-        if any(bool((was & ~stays).any()) for was, stays in zip(alive, keep, strict=True)):
-            self.site.masks.update(dict(map(self._mask, self.chosen, keep)))
+        if self.action.structure.budget:
+            self._prune_in_sets(level, self.action.structure.budget)
+        else:
+            self._prune_by_scope(level)
+
+    def _prune_by_scope(self, level: float) -> None:
+        """Let the groups of all targets compete as the scope says."""
+        structure, masks = self.action.structure, self.site.masks
+        fresh = not any(target.name in masks for target in self.chosen)
+        alive = None if fresh else [alive_groups(target, structure, masks) for target in self.chosen]
+        scores = [score(target, self.action.criterion, structure, self.generator) for target in self.chosen]
+        shapes = [target.canonical(target.parameter).shape for target in self.chosen]
+        keep = self.action.scope.select(scores, level, among=alive, shapes=shapes)
+        kept, sizes = [_true(flags) for flags in keep], [flags.numel() for flags in keep]
+        if sum(kept) < (sum(sizes) if alive is None else sum(map(_true, alive))):
+            masks.tighten(dict(map(self._marks, self.chosen, keep)))
+            masks.apply_()
+        self._report(level, kept, sizes)
+
+    def _prune_in_sets(self, level: float, budget: int) -> None:
+        """Keep the best of each small set, whatever the scope."""
+        stay = budget - pruned_count(level, budget)
+        marks = [self._marks_in_sets(target, stay, budget) for target in self.chosen]
+        kept, sizes = [places.numel() - _true(places) for places in marks], [places.numel() for places in marks]
+        if sum(kept) < sum(sizes):
+            self.site.masks.tighten({target.name: places for target, places in zip(self.chosen, marks, strict=True)})
             self.site.masks.apply_()
-        self._report(level, keep)
+        self._report(level, kept, sizes)
+
+    def _marks_in_sets(self, target: Target, stay: int, budget: int) -> Tensor:
+        """Return the places to prune so that ``stay`` of each set live, a piece at a time, which stays in the cache."""
+        structure, criterion, masks = self.action.structure, self.action.criterion, self.site.masks
+        marks = torch.empty_like(target.parameter, dtype=torch.bool)
+        oriented = target.canonical(marks)
+        alive = target.canonical(masks[target.name]) if target.name in masks else None
+        rows = max(1, WORK * len(oriented) // max(1, marks.numel())) if criterion.local else max(1, len(oriented))
+        for start in range(0, len(oriented), rows):
+            part = slice(start, start + rows)
+            sets = score(target, criterion, structure, self.generator, part).view(-1, budget)
+            among = None if alive is None else structure.split(alive[part]).reshape(-1, budget)
+            gone = exactly_in_rows(sets, stay, among=among).logical_not_()
+            oriented[part] = structure.join(gone.view(-1, 1), oriented[part].shape)
+        return marks
 
     def metrics(self) -> dict[str, float]:
         """Return the sparsity last asked for and the one achieved, in members of the structure."""
@@ -125,32 +171,17 @@ class _Pruning(Bound):
         self.generator.set_state(state["generator"].cpu())
         self.counts = _Counts(**state["counts"])
 
-    def _alive(self, target: Target) -> Tensor:
-        """One flag a group: is any of its weights not masked?"""
-        flags = target.canonical(self.site.masks[target.name])
-        return self.action.structure.split(flags).any(dim=1)
-
-    def _score(self, target: Target) -> Tensor:
-        gradient = target.parameter.grad
-        if self.action.criterion.needs_gradient and gradient is None:
-            raise RunError(
-                f"{self.action.criterion!r} needs gradients, and {target.name} has none: use a window in steps"
-            )
-        weight = target.canonical(target.parameter.detach())
-        oriented = None if gradient is None else target.canonical(gradient)
-        return self.action.criterion.score(weight, self.action.structure, gradient=oriented, generator=self.generator)
-
-    def _mask(self, target: Target, keep: Tensor) -> tuple[str, Tensor]:
-        """The mask of the target's shape: groups that stay, less what was masked inside them before."""
+    def _marks(self, target: Target, keep: Tensor) -> tuple[str, Tensor]:
+        """Return the target's name and the places to prune, of its shape."""
         shape = target.canonical(target.parameter).shape
-        return target.name, target.canonical(self.action.structure.expand(keep, shape)) & self.site.masks[target.name]
+        return target.name, target.canonical(self.action.structure.expand(keep.logical_not_(), shape))
 
-    def _report(self, level: float, keep: list[Tensor]) -> None:
-        kept, total = sum(int(flags.count_nonzero()) for flags in keep), sum(flags.numel() for flags in keep)
-        self.counts = _Counts(pruned_count(level, total), total - kept, total, level)
-        pairs = zip(self.chosen, keep, strict=True)
+    def _report(self, level: float, kept: list[int], sizes: list[int]) -> None:
+        total = sum(sizes)
+        self.counts = _Counts(pruned_count(level, total), total - sum(kept), total, level)
         # Where the layer itself is the group, losing it is what was asked.
-        gone = [target.name for target, flags in pairs if flags.numel() > 1 and not flags.any()]
+        trios = zip(self.chosen, kept, sizes, strict=True)
+        gone = [target.name for target, count, size in trios if size > 1 and not count]
         if gone and level < 1.0:
             warnings.warn(
                 f"nothing is left of {', '.join(gone)} at sparsity {level:.4f}, so the model cannot learn; "
@@ -160,12 +191,5 @@ class _Pruning(Bound):
             )
 
 
-def _require_fit(target: Target, structure: Structure) -> None:
-    """Raise StructureError, naming the parameter, when the structure cannot split it."""
-    shape = target.canonical(target.parameter).shape
-    reason = structure.misfit(shape)
-    grouped = target.transposed and getattr(target.module, "groups", 1) > 1
-    if grouped and structure.members(shape) not in (1, shape.numel()):
-        reason = "in a grouped transposed convolution one slice spans several output channels"
-    if reason:
-        raise StructureError(f"{structure!r} does not fit {target.name} of shape {list(shape)}: {reason}")
+def _true(flags: Tensor) -> int:
+    return count(gathered(flags))

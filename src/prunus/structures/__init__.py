@@ -14,6 +14,7 @@ from prunus.structures.element import Element
 from prunus.structures.filter import Filter
 from prunus.structures.kernel import Kernel
 from prunus.structures.layer import Layer
+from prunus.structures.n_m import NM
 from prunus.structures.row import Row
 
 STRUCTURES: dict[str, type[Structure]] = {
@@ -24,6 +25,7 @@ STRUCTURES: dict[str, type[Structure]] = {
     "filter": Filter,
     "kernel": Kernel,
     "layer": Layer,
+    "n_m": NM,
     "row": Row,
 }
 
@@ -52,6 +54,7 @@ def get_structure(wanted: str | Mapping[str, Any] | Structure) -> Structure:
 
 
 __all__ = [
+    "NM",
     "STRUCTURES",
     "Block",
     "Channel",

@@ -22,7 +22,9 @@ class Structure(ABC):
     logical (row-major) order of the weight, whatever its memory layout, so channels_last changes nothing.
 
     A member says three things: ``misfit`` (which shapes it refuses, and why), ``_size`` (how many groups of how many
-    members) and, unless groups already lie one after the other, ``_arrange`` and its inverse ``_restore``.
+    members) and, unless groups already lie one after the other, ``_arrange`` and its inverse ``_restore``. One that
+    asks for a count inside small sets of groups, as n:m does, also says the ``budget`` (groups in a set, all of one
+    output) and the ``level`` that it stands for.
 
     >>> from prunus.structures import Row
     >>> Row().groups((3, 5)), Row().members((3, 5))
@@ -30,6 +32,16 @@ class Structure(ABC):
     """
 
     name: ClassVar[str]
+
+    @property
+    def budget(self) -> int | None:
+        """How many consecutive groups share one count; None, the rule, leaves the counts to the scope."""
+        return None
+
+    @property
+    def level(self) -> float | None:
+        """The only sparsity at which the structure is what it is called; None, the rule, is any."""
+        return None
 
     @abstractmethod
     def misfit(self, shape: Sequence[int]) -> str | None:
