@@ -3,14 +3,16 @@
 from prunus.actions.base import Action, Bound, Moment, Site
 from prunus.actions.prune import Prune
 from prunus.actions.regularize import Regularize
+from prunus.actions.rewire import Rewire
 from prunus.actions.set_lr import SetLR
 from prunus.actions.steer import Steer
 
 ACTIONS: dict[str, type[Action]] = {
     "prune": Prune,
     "regularize": Regularize,
+    "rewire": Rewire,
     "set_lr": SetLR,
     "steer": Steer,
 }
 
-__all__ = ["ACTIONS", "Action", "Bound", "Moment", "Prune", "Regularize", "SetLR", "Site", "Steer"]
+__all__ = ["ACTIONS", "Action", "Bound", "Moment", "Prune", "Regularize", "Rewire", "SetLR", "Site", "Steer"]
