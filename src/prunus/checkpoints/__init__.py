@@ -8,10 +8,31 @@ optimizer, scheduler, loader position, random state); ``save_sparse`` and ``load
 from __future__ import annotations
 
 from prunus.checkpoints import rng
+from prunus.checkpoints.contents import Entry, contents
 from prunus.checkpoints.files import read, write
 from prunus.checkpoints.fused import fuse
+from prunus.checkpoints.optimizer_state import reorder
+from prunus.checkpoints.permanent import FuseSettings, Permanence, analyze, make_permanent, permanent_path
 from prunus.checkpoints.pruned import load_pruned
 from prunus.checkpoints.runs import load_run, save_run
 from prunus.checkpoints.sparse import load_sparse, save_sparse
 
-__all__ = ["fuse", "load_pruned", "load_run", "load_sparse", "read", "rng", "save_run", "save_sparse", "write"]
+__all__ = [
+    "Entry",
+    "FuseSettings",
+    "Permanence",
+    "analyze",
+    "contents",
+    "fuse",
+    "load_pruned",
+    "load_run",
+    "load_sparse",
+    "make_permanent",
+    "permanent_path",
+    "read",
+    "reorder",
+    "rng",
+    "save_run",
+    "save_sparse",
+    "write",
+]

@@ -115,14 +115,13 @@ def _load_trusted(source: Path) -> Any:
         return torch.load(source, map_location="cpu", weights_only=False)
     except Exception as fault:  # the file runs code of its own, which may raise anything
         what = f"{type(fault).__name__}: {fault}"
-        raise CheckpointError(f"{source} holds Python objects that cannot be built here ({what})") from fault
+        raise CheckpointError(f"{source} is no checkpoint, or holds objects that cannot be built ({what})") from fault
 
 
 def _require_writable(target: Path, state: dict[str, Any], trust: bool) -> None:
     if not isinstance(state, dict):
         raise CheckpointError(f"the state for {target} is a {type(state).__name__}, expected a dict")
-    if not target.parent.is_dir():
-        raise CheckpointError(f"cannot write {target}: the folder {target.parent} does not exist. Create it first.")
+    require_folder(target)
     if trust:
         return
     faults = Faults(f"cannot write {target}, these would not load with weights_only=True (store numbers or tensors)")
@@ -131,12 +130,35 @@ def _require_writable(target: Path, state: dict[str, Any], trust: bool) -> None:
     faults.raise_as(CheckpointError)
 
 
-def _require_whole(source: Path) -> None:
+def require_folder(target: Path) -> None:
+    """Raise CheckpointError unless the folder of a file to write exists.
+
+    >>> require_folder(Path("nowhere/a.ckpt"))
+    Traceback (most recent call last):
+        ...
+    prunus.errors.CheckpointError: cannot write nowhere/a.ckpt: the folder nowhere does not exist. Create it first.
+    """
+    if not target.parent.is_dir():
+        raise CheckpointError(f"cannot write {target}: the folder {target.parent} does not exist. Create it first.")
+
+
+def require_file(source: Path) -> None:
+    """Raise CheckpointError, with the nearest name in its folder, unless a file to read exists.
+
+    >>> require_file(Path("nowhere/a.ckpt"))
+    Traceback (most recent call last):
+        ...
+    prunus.errors.CheckpointError: nowhere/a.ckpt does not exist. In its folder: None is known.
+    """
     if source.is_dir():
         raise CheckpointError(f"{source} is a folder, expected a checkpoint file")
     if not source.exists():
         names = [entry.name for entry in source.parent.iterdir()] if source.parent.is_dir() else []
         raise CheckpointError(f"{source} does not exist. In its folder: {did_you_mean(source.name, names)}")
+
+
+def _require_whole(source: Path) -> None:
+    require_file(source)
     with source.open("rb") as file:
         magic = file.read(len(ZIP_MAGIC))
     if magic == ZIP_MAGIC[: len(magic)] and not zipfile.is_zipfile(source):

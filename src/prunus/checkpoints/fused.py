@@ -27,7 +27,7 @@ class Pair(NamedTuple):
     @property
     def fused(self) -> Tensor:
         """A new tensor with +0.0 in the pruned places, also where the original is not finite."""
-        return self.original.detach().masked_fill(~self.keep.to(self.original.device), 0.0)
+        return self.original.detach().clone().masked_fill_(~self.keep.to(self.original.device), 0.0)
 
 
 def fuse(state_dict: Mapping[str, Any], *, ignore: Collection[str] = ()) -> tuple[dict[str, Any], dict[str, Tensor]]:

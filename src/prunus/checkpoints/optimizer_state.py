@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -16,6 +16,9 @@ Groups = list[list[str]]
 """Clean parameter names, a list a group, in the order in which an optimizer numbers them."""
 Built = Literal["before", "after"]
 """Whether an optimizer was built before its model was pruned or after."""
+STATISTICS = ("running_mean", "running_var")
+"""Buffers of torch's norms; all others of its layers are integers."""
+OTHERWISE = "drop the optimizer's state, or load the file into a model with prunus.checkpoints.load_pruned"
 
 
 class Order(NamedTuple):
@@ -152,6 +155,51 @@ def place_state(
     wanted = groups_of(model, optimizer)
     shapes = {name: parameter.shape for parameter, name in clean_names(model).items()}
     return reorder(state, layout_of(state, wanted, order_of(model, file_keys), shapes, built), wanted)
+
+
+def place_in_file(
+    state: Mapping[str, Any], weights: Mapping[str, Any], pruned: Collection[str], built: Built | None = None
+) -> dict[str, Any]:
+    """Return a saved optimizer state numbered for the clean model, from the file alone.
+
+    Args:
+        state: the saved ``optimizer.state_dict()``.
+        weights: the fused weights, in the file's order.
+        pruned: names of those that were pruned.
+        built: "before" or "after" pruning, where shapes cannot tell.
+
+    Errors: CheckpointError when the file does not say which parameters the optimizer has (several groups without
+    ``param_names``, unknown buffers), when nobody can know their order before pruning, and as :func:`layout_of`.
+
+    >>> pruned = nn.utils.prune.identity(nn.Linear(2, 1), "weight")
+    >>> saved = torch.optim.Adam(pruned.parameters())
+    >>> pruned(torch.ones(1, 2)).sum().backward()
+    >>> saved.step()
+    >>> weights = {"bias": torch.ones(1), "weight": torch.ones(1, 2)}
+    >>> place_in_file(saved.state_dict(), weights, ["weight"])["state"][0]["exp_avg"].shape
+    torch.Size([1, 2])
+    """
+    names = _parameters_in(weights)
+    before = never_pruned_order(names, pruned)
+    if before is None:
+        raise CheckpointError(f"nobody can know the order of the parameters before pruning; {OTHERWISE}")
+    kept = _kept_names(state, set(names))
+    sizes = [len(group["params"]) for group in state["param_groups"]]
+    if kept is None and sizes != [len(before)]:
+        has = f"it has groups of {sizes} parameters, the file {len(before)}"
+        raise CheckpointError(f"the file does not say which parameters its optimizer has: {has}; {OTHERWISE}")
+    wanted = [before] if kept is None else [_sorted(group, before) for group in kept]
+    shapes = {name: weights[name].shape for name in names}
+    return reorder(state, layout_of(state, wanted, Order(before, before, names), shapes, built), wanted)
+
+
+def _parameters_in(weights: Mapping[str, Any]) -> list[str]:
+    """Names of what may be parameters: floating, not a statistic of a norm, a tied one under its first name."""
+    found: dict[Any, str] = {}
+    for name, value in weights.items():
+        if isinstance(value, Tensor) and value.is_floating_point() and name.rpartition(".")[2] not in STATISTICS:
+            found.setdefault((value.data_ptr(), value.shape) if value.numel() else name, name)
+    return list(found.values())
 
 
 def layout_of(

@@ -11,6 +11,8 @@ from rich.text import Text
 
 import prunus
 from prunus.cli.demo import demo
+from prunus.cli.fuse import fuse
+from prunus.cli.inspect_file import inspect
 from prunus.errors import PrunusError
 
 app = typer.Typer(
@@ -21,6 +23,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(demo)
+app.command()(fuse)
+app.command()(inspect)
 
 
 def _version(asked: bool) -> None:
