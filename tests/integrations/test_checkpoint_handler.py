@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from torch.nn.utils import prune
 
 from prunus.actions import Prune
-from prunus.errors import CheckpointError, SettingError
+from prunus.errors import CheckpointError, SettingError, SparsityDecreaseError
 from prunus.integrations import torch_prune
-from prunus.integrations.lightning import Compression, PrunedCheckpointHandler
+from prunus.integrations.lightning import Compression, MagnitudePruner, PrunedCheckpointHandler
 from prunus.integrations.loop import ResumableLoader
 from prunus.measure import sparsity
 from prunus.schedules import Linear
@@ -186,8 +186,28 @@ def test_the_schedule_of_compression_goes_on_without_losing_what_was_pruned(
     trainer = fit(tmp_path, module, [PrunedCheckpointHandler(0), ramp, Watching()], EPOCHS, path)
     assert ramp.scheduler is not None and ramp.scheduler.epoch == EPOCHS
     assert ramp.scheduler.step == trainer.global_step == EPOCHS * BATCHES
+    assert [row["epoch"] for row in ramp.scheduler.history] == list(range(STEP // BATCHES, EPOCHS))
     first = sparsity([effective(module)["net.1.weight"]])
     assert levels == sorted(levels) and levels[0] >= 0.3 and first == pytest.approx(0.9, abs=1e-3)
+
+
+@pytest.mark.parametrize("amount", [0.9, 0.6])
+def test_a_ramp_of_magnitude_pruner_goes_on_from_masks_above_it(amount: float, tmp_path: Path) -> None:
+    """They stay until the ramp passes them; torch, which rounds to the nearest, may stand a little above the goal."""
+    fit(tmp_path, NoDropout(prune_first=True), [], EPOCHS)
+    path, module = tmp_path / f"step={STEP}.ckpt", NoDropout()
+    pruner = MagnitudePruner(amount=amount, scheduled_pruning=True, epochs_to_ramp=EPOCHS, min_param_elements=1)
+    fit(tmp_path, module, [PrunedCheckpointHandler(0), pruner], EPOCHS, path)
+    assert pruner.scheduler is not None
+    found = [row["sparsity"] for row in pruner.scheduler.history]
+    assert found == sorted(found) and found[0] >= 0.6 and found[-1] == pytest.approx(amount, abs=1e-3)
+
+
+def test_a_goal_below_the_masks_is_refused(tmp_path: Path) -> None:
+    fit(tmp_path, NoDropout(prune_first=True), [], EPOCHS)
+    pruner = MagnitudePruner(amount=0.5, scheduled_pruning=True, epochs_to_ramp=EPOCHS, min_param_elements=1)
+    with pytest.raises(SparsityDecreaseError, match=r"old 0\.6004, new 0\.5000"):
+        fit(tmp_path, NoDropout(), [PrunedCheckpointHandler(0), pruner], EPOCHS, tmp_path / f"step={STEP}.ckpt")
 
 
 def test_what_compression_took_up_it_resumes_by_itself(halfway: tuple[Path, NoDropout], tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The command line: ``prunus demo``, ``prunus --version``."""
+"""The command line: ``prunus --help`` lists its commands."""
 
 from __future__ import annotations
 

@@ -19,6 +19,8 @@ from prunus.select import ParameterManager, Selection
 
 SHOWN = {"asked_sparsity": "amount", "achieved_sparsity": "achieved"}
 ROUNDING = 1e-9
+FOREIGN = 0.01
+"""How far masks of another program, which rounds and pools its own way, may lie above the goal."""
 
 
 class PruningCallback(Compression):
@@ -143,12 +145,16 @@ class PruningCallback(Compression):
         self._trackers.watch(trainer, self.target_reached)
 
     def _refuse_decrease(self, policy: RunningPolicy, *, final: bool = False) -> None:
-        """Compare what is masked with what was asked for, never with a rounded target of the epoch before."""
+        """Compare what is masked with what was asked for, never with a rounded target of the epoch before.
+
+        Masks of another program stay while the ramp is below them, so they are compared with its goal alone.
+        """
+        foreign = self._adopted is not None
         figures = policy.bound.metrics()
         old, asked = figures.get("achieved_sparsity", 0.0), figures.get("asked_sparsity", 0.0)
-        if final and isinstance(policy.policy.action, Prune):
+        if (final or foreign) and isinstance(policy.policy.action, Prune):
             asked = policy.policy.action.schedule.final
-        if old > asked + ROUNDING:
+        if old > asked + (FOREIGN if foreign else ROUNDING):
             raise SparsityDecreaseError(
                 f"sparsity would fall: old {old:.4f}, new {asked:.4f} (applied amount {self.amounts.final}). Pruned "
                 "weights do not come back; ask for at least the old sparsity, or start from dense weights"
