@@ -18,13 +18,13 @@ def test_it_keeps_every_law(law):
 
 @pytest.mark.parametrize("law", LAWS)
 def test_it_keeps_every_law_in_small_pieces(law, monkeypatch):
-    monkeypatch.setattr(_rows, "WORK", 12)
+    monkeypatch.setattr(_rows, "CHUNK", 12)
     law(keep.exactly_in_rows)
 
 
 @pytest.mark.parametrize("law", LAWS)
 def test_comparing_in_torch_as_accelerators_do_is_the_same(law, monkeypatch):
-    monkeypatch.setattr(_rows, "_at_least", lambda one, other, out: torch.ge(one, other, out=out))
+    monkeypatch.setattr(_rows, "_comparison", lambda flat, ahead: (torch.ge, flat, ahead))
     law(keep.exactly_in_rows)
 
 
@@ -39,7 +39,7 @@ def test_neighbouring_floats_are_told_apart(members, dtype):
 
 @pytest.mark.parametrize("members", [4, 5])
 def test_a_nan_is_named(members, monkeypatch):
-    monkeypatch.setattr(_rows, "WORK", 2 * members)
+    monkeypatch.setattr(_rows, "CHUNK", 2 * members)
     scores = torch.zeros(9, members)
     scores[7, 2] = torch.nan
     with pytest.raises(ScoreError, match=r"scores\[7, 2\] is NaN"):

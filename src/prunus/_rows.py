@@ -7,11 +7,14 @@ integer, so a comparison of the flat scores with themselves, shifted, serves all
 
 from __future__ import annotations
 
+from functools import cache
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
 
-from prunus._pieces import WORD, WORK, gathered, one_thread, spread_like
+from prunus._pieces import CHUNK, WORD, gathered, one_thread, spread_like
 from prunus.errors import ScoreError, SettingError, require_count
 
 DEVICE_WORK = 1 << 24  # on accelerators each piece costs some twenty kernel launches
@@ -50,7 +53,7 @@ def exactly_in_rows(scores: Tensor, keep: int, *, among: Tensor | None = None) -
     rows, alive = _checked(scores, keep, among)
     mask = torch.empty(rows.shape, dtype=torch.bool, device=rows.device)
     if mask.numel():
-        size = max(1, (WORK if rows.is_cpu else DEVICE_WORK) // rows.shape[1])
+        size = max(1, (CHUNK if rows.is_cpu else DEVICE_WORK) // rows.shape[1])
         room = torch.empty((2, min(size, len(rows)) * rows.shape[1]), dtype=torch.bool, device=rows.device)
         for start in range(0, len(rows), size):
             part = slice(start, start + size)
@@ -102,21 +105,27 @@ def _count_wins_(out: Tensor, values: Tensor, keep: int, room: Tensor) -> None:
     members = values.shape[1]
     word, flat = WORD[members], values.view(-1)
     ahead, pairs = room[0, : len(flat)], room[1, : len(flat)].view(word)
-    wins = out.view(-1).view(word).fill_(_bytes([i + 128 - (members - keep) for i in range(members)]))
-    for shift in range(1, members):
-        _at_least(flat[:-shift], flat[shift:], out=ahead[:-shift])
-        inside = _bytes([int(i + shift < members) for i in range(members)])  # no pair reaches into the next row
-        torch.bitwise_and(ahead.view(word), inside, out=pairs)
-        wins.add_(pairs, alpha=1 - (1 << 8 * shift))  # where entry i wins, entry i + shift does not
+    at_least, line, line_ahead = _comparison(flat, ahead)
+    ahead, wins = ahead.view(word), out.view(-1).view(word)
+    for shift, inside in enumerate(_insides(members), start=1):
+        at_least(line[:-shift], line[shift:], out=line_ahead[:-shift])
+        torch.bitwise_and(ahead, inside, out=pairs)
+        if shift == 1:
+            torch.add(_bytes([i + 128 - members + keep for i in range(members)]), pairs, alpha=1 - 256, out=wins)
+        else:
+            wins.add_(pairs, alpha=1 - (1 << 8 * shift))  # where entry i wins, entry i + shift does not
     wins.bitwise_right_shift_(7).bitwise_and_(_bytes([1] * members))
 
 
-def _at_least(one: Tensor, other: Tensor, out: Tensor) -> None:
-    """Write one >= other; NumPy does it seven times faster than torch on the CPU."""
-    if one.is_cpu:
-        np.greater_equal(one.numpy(), other.numpy(), out=out.numpy())
-    else:
-        torch.ge(one, other, out=out)
+def _comparison(flat: Tensor, ahead: Tensor) -> tuple[Any, Any, Any]:
+    """Return >= and what it reads and writes; NumPy's is seven times faster than torch's on the CPU."""
+    return (np.greater_equal, flat.numpy(), ahead.numpy()) if flat.is_cpu else (torch.ge, flat, ahead)
+
+
+@cache
+def _insides(members: int) -> tuple[int, ...]:
+    """Return, for each shift from 1, the bytes of the entries whose partner lies in the same row."""
+    return tuple(_bytes([int(i + shift < members) for i in range(members)]) for shift in range(1, members))
 
 
 def _bytes(values: list[int]) -> int:

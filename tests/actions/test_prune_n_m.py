@@ -40,7 +40,7 @@ def sets(model, m):
 @pytest.mark.parametrize("structure", [NM(), NM(4, 8), NM(1, 4), NM(1, 2)], ids=repr)
 @pytest.mark.parametrize("layer", LAYERS)
 def test_every_set_loses_exactly_its_share_along_the_ramp(layer, structure, criterion, monkeypatch):
-    monkeypatch.setattr(module, "WORK", 50)
+    monkeypatch.setattr(module, "CHUNK", 50)
     model = LAYERS[layer]()
     site = Site(model, None, MaskStore([]))
     bound = Prune(Linear(structure.level), criterion, structure).bind(site)

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from prunus._pieces import WORK, count, gathered, one_thread
+from prunus._pieces import CHUNK, count, gathered, one_thread
 from prunus.actions._groups import alive_groups, require_fit, score
 from prunus.actions.base import Action, Bound, Moment, Site
 from prunus.criteria import Criterion, Magnitude
@@ -148,7 +148,7 @@ class _Pruning(Bound):
         marks = torch.empty_like(target.parameter, dtype=torch.bool)
         oriented = target.canonical(marks)
         alive = target.canonical(masks[target.name]) if target.name in masks else None
-        rows = max(1, WORK * len(oriented) // max(1, marks.numel())) if criterion.local else max(1, len(oriented))
+        rows = max(1, CHUNK * len(oriented) // max(1, marks.numel())) if criterion.local else max(1, len(oriented))
         for start in range(0, len(oriented), rows):
             part = slice(start, start + rows)
             sets = score(target, criterion, structure, self.generator, part).view(-1, budget)
