@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.nn.utils import prune
 
 from prunus.checkpoints import reorder
-from prunus.checkpoints.optimizer_state import groups_of, place_in_file, place_state
+from prunus.checkpoints.optimizer_order import groups_of
+from prunus.checkpoints.optimizer_state import place_in_file, place_state
 from prunus.errors import CheckpointError, SettingError
 from prunus.optim import AdaBreg
 from prunus.regularizers import RegL1

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from prunus.checkpoints.formats import Content, read_file, write_file
 from prunus.checkpoints.fused import fuse, pairs_of
-from prunus.checkpoints.optimizer_state import Built, place_in_file
+from prunus.checkpoints.optimizer_order import Built
+from prunus.checkpoints.optimizer_state import place_in_file
 from prunus.checkpoints.parts import parts_of, rebuilt
 from prunus.errors import CheckpointError
 from prunus.measure import Count, count

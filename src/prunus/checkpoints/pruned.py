@@ -15,7 +15,8 @@ from prunus.checkpoints.adapt import adapt
 from prunus.checkpoints.files import read
 from prunus.checkpoints.fit import model_misfits, require_fit
 from prunus.checkpoints.mask_intake import take_masks
-from prunus.checkpoints.optimizer_state import Built, place_state
+from prunus.checkpoints.optimizer_order import Built
+from prunus.checkpoints.optimizer_state import place_state
 from prunus.checkpoints.parts import parts_of
 from prunus.checkpoints.torch_format import places
 from prunus.errors import CheckpointError, PrunusError

@@ -15,7 +15,8 @@ from torch.utils.hooks import RemovableHandle
 
 from prunus.checkpoints.adapt import adapt
 from prunus.checkpoints.mask_intake import take_masks
-from prunus.checkpoints.optimizer_state import Built, place_state
+from prunus.checkpoints.optimizer_order import Built
+from prunus.checkpoints.optimizer_state import place_state
 from prunus.checkpoints.torch_format import ORIG, places
 from prunus.errors import SettingError, require_known
 from prunus.integrations import torch_prune
