@@ -18,32 +18,37 @@ LAYOUTS = {
 }
 
 
+def kept(marks):
+    """The bytes that keep what is not marked: -1 and 0."""
+    return marks.to(torch.int8).sub(1)
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
 @pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("work", [7, 1 << 17])
-def test_zero_clears_the_marked_places_to_plus_zero(dtype, layout, work, monkeypatch):
-    monkeypatch.setattr(_pieces, "WORK", work)
+@pytest.mark.parametrize("chunk", [7, 1 << 18])
+def test_clear_sets_the_marked_places_to_plus_zero(dtype, layout, chunk, monkeypatch):
+    monkeypatch.setattr(_pieces, "CHUNK", chunk)
     tensor = torch.randn(4, 6, 4, 2).to(dtype)
     tensor[0, :3] = torch.tensor([torch.nan, -0.0, torch.inf], dtype=dtype)[:, None, None]
     tensor = LAYOUTS[layout](tensor)
     marks = torch.empty_like(tensor, dtype=torch.bool).copy_(torch.rand(tensor.shape) < 0.5)
     expected = torch.where(marks, torch.zeros((), dtype=dtype), tensor)
     before = tensor._version
-    _pieces.zero_(tensor, marks)
+    _pieces.clear_(tensor, kept(marks))
     assert tensor.tolist().__repr__() == expected.tolist().__repr__()  # NaN and signs included
     assert tensor._version > before or not tensor.numel()
 
 
-def test_zero_takes_marks_of_another_layout_and_leaves_gradients_alone():
+def test_clear_takes_marks_of_another_layout_and_leaves_gradients_alone():
     weight = torch.nn.Parameter(torch.ones(3, 5))
-    _pieces.zero_(weight, torch.eye(5, 3, dtype=torch.bool).t())
+    _pieces.clear_(weight, kept(torch.eye(5, 3, dtype=torch.bool).t()))
     assert weight.count_nonzero() == 12 and weight.grad_fn is None and weight.requires_grad
 
 
 def test_a_graph_that_needs_the_old_values_is_told():
     weight = torch.nn.Parameter(torch.ones(3))
     loss = weight.square().sum()
-    _pieces.zero_(weight, torch.tensor([True, False, False]))
+    _pieces.clear_(weight, kept(torch.tensor([True, False, False])))
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         loss.backward()
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.hooks import RemovableHandle
 
-from prunus._pieces import lost, one_thread, zero_
+from prunus._pieces import clear_, lost, one_thread
 from prunus.errors import CheckpointError, Faults, SelectionError, SparsityDecreaseError, StructureError, did_you_mean
 from prunus.select import Target
 
@@ -19,7 +19,7 @@ class MaskStore:
     """Masks of a model's targets, kept beside the parameters so that names and state-dict keys never change.
 
     A mask is a bool tensor of its weight's shape, True keeps. Masks only tighten unless ``regrow`` is said.
-    Inside, the complement is stored, because clearing the pruned places costs one pass.
+    Inside, a mask is one byte a weight, -1 where it keeps and 0 where it prunes: enforcing it is a bitwise "and".
 
     Args:
         targets: the parameters that may be masked; a target without a mask is dense.
@@ -36,25 +36,25 @@ class MaskStore:
 
     def __init__(self, targets: list[Target]) -> None:
         self._targets: dict[str, Target] = {target.name: target for target in targets}
-        self._pruned: dict[str, Tensor] = {}
+        self._kept: dict[str, Tensor] = {}
 
     def __contains__(self, name: object) -> bool:
         """Whether the named target has a mask."""
-        return name in self._pruned
+        return name in self._kept
 
     def __iter__(self) -> Iterator[str]:
         """Iterate over the names of the masked targets."""
-        return iter(self._pruned)
+        return iter(self._kept)
 
     def __len__(self) -> int:
         """Return how many targets have a mask."""
-        return len(self._pruned)
+        return len(self._kept)
 
     def __getitem__(self, name: str) -> Tensor:
         """Return the mask of one target (True keeps; all True while it is dense)."""
         self._require_target(name)
-        if name in self._pruned:
-            return ~self._pruned[name]
+        if name in self._kept:
+            return self._kept[name].bool()
         return torch.ones_like(self._targets[name].parameter, dtype=torch.bool)
 
     def include(self, targets: list[Target]) -> None:
@@ -70,27 +70,29 @@ class MaskStore:
             regrow: allow pruned places to come back; otherwise they raise SparsityDecreaseError.
         """
         fresh = {name: self._checked(name, mask, regrow) for name, mask in masks.items()}
-        self._pruned.update(fresh)
+        self._kept.update(fresh)
 
     def tighten(self, pruned: Mapping[str, Tensor]) -> None:
         """Prune more places, all or none; nothing comes back.
 
         Args:
-            pruned: name → bool tensor of the weight's shape, True prunes. The tensors become the store's own.
+            pruned: name → bool tensor of the weight's shape, True prunes.
         """
-        fresh = {name: self._fitting(name, marks) for name, marks in pruned.items()}
-        for name, marks in fresh.items():
-            self._pruned[name] = marks.logical_or_(self._pruned[name]) if name in self._pruned else marks
+        for name, marks in pruned.items():
+            self._require_fit(name, marks)
+        for name, marks in pruned.items():
+            kept = self._laid_out(name, marks).sub_(1)
+            self._kept[name] = kept.bitwise_and_(self._kept[name]) if name in self._kept else kept
 
     @torch.no_grad()
     @one_thread()
     def apply_(self) -> None:
         """Set every pruned weight to +0.0, in place."""
-        for name, pruned in self._pruned.items():
+        for name, kept in self._kept.items():
             parameter = self._targets[name].parameter
-            if pruned.device != parameter.device:
-                pruned = self._pruned[name] = pruned.to(parameter.device)
-            zero_(parameter, pruned)
+            if kept.device != parameter.device:
+                kept = self._kept[name] = kept.to(parameter.device)
+            clear_(parameter, kept)
 
     def attach(self, optimizer: torch.optim.Optimizer) -> RemovableHandle:
         """Enforce the masks after every ``optimizer.step()``; the handle's ``remove()`` ends that."""
@@ -98,7 +100,7 @@ class MaskStore:
 
     def state_dict(self) -> dict[str, Any]:
         """Return shapes and bit-packed masks (one bit a weight), loadable with ``weights_only=True``."""
-        return {name: {"shape": list(pruned.shape), "pruned": pack(pruned)} for name, pruned in self._pruned.items()}
+        return {name: {"shape": list(kept.shape), "pruned": pack(kept == 0)} for name, kept in self._kept.items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Replace all masks by saved ones, or raise CheckpointError naming every key that does not fit."""
@@ -110,28 +112,19 @@ class MaskStore:
                 have = list(self._targets[name].parameter.shape)
                 faults.add(f"{name} has shape {have}, saved mask {list(saved['shape'])}")
         faults.raise_as(CheckpointError)
-        self._pruned = {
-            name: self._laid_out(name, unpack(saved["pruned"], saved["shape"])) for name, saved in state.items()
+        self._kept = {
+            name: self._laid_out(name, unpack(saved["pruned"], saved["shape"])).sub_(1) for name, saved in state.items()
         }
 
     def _checked(self, name: str, mask: Tensor, regrow: bool) -> Tensor:
-        """Return the complement of a mask that fits its target, laid out in memory like the weight."""
+        """Return the bytes of a mask that fits its target and, unless it may regrow, lies within the old one."""
         self._require_fit(name, mask)
-        pruned = torch.logical_not(mask, out=torch.empty_like(self._targets[name].parameter, dtype=torch.bool))
-        old = self._pruned.get(name)
-        if old is not None and not regrow and lost(old, pruned):
+        if name in self and not regrow and lost(mask, old := self[name]):
             raise SparsityDecreaseError(
-                f"{name} has {int(old.sum())} pruned weights and the new mask {int(pruned.sum())}, "
-                f"of which {int((old & ~pruned).sum())} would come back; only an action that regrows may do that"
+                f"{name} has {int((~old).sum())} pruned weights and the new mask {int((~mask).sum())}, "
+                f"of which {int((mask & ~old).sum())} would come back; only an action that regrows may do that"
             )
-        return pruned
-
-    def _fitting(self, name: str, marks: Tensor) -> Tensor:
-        """Return marks that fit their target, laid out in memory like the weight; copied only where they are not."""
-        self._require_fit(name, marks)
-        parameter = self._targets[name].parameter
-        alike = marks.stride() == parameter.stride() and marks.device == parameter.device
-        return marks if alike else self._laid_out(name, marks)
+        return self._laid_out(name, mask).neg_()
 
     def _require_fit(self, name: str, mask: Tensor) -> None:
         self._require_target(name)
@@ -141,9 +134,9 @@ class MaskStore:
                 f"the mask of {name} is {mask.dtype} {list(mask.shape)}, expected torch.bool {list(shape)}"
             )
 
-    def _laid_out(self, name: str, pruned: Tensor) -> Tensor:
-        """Copy into the weight's memory format and device, so that applying it is one contiguous pass."""
-        return torch.empty_like(self._targets[name].parameter, dtype=torch.bool).copy_(pruned)
+    def _laid_out(self, name: str, flags: Tensor) -> Tensor:
+        """Copy flags to bytes 0 and 1 in the weight's memory format and device, so that applying is one plain pass."""
+        return torch.empty_like(self._targets[name].parameter, dtype=torch.int8).copy_(flags)
 
     def _require_target(self, name: str) -> None:
         if name not in self._targets:
