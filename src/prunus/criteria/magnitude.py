@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
-from prunus._pieces import WORK
+from prunus._pieces import CHUNK
 from prunus.criteria.base import Criterion
 from prunus.errors import require_number
 
@@ -22,7 +22,7 @@ def group_norm(groups: Tensor, p: float, *, average: bool = False) -> Tensor:
     members = groups.shape[1]
     if members <= 1:
         return groups.abs().sum(dim=1) if members == 0 else groups.abs().squeeze(1)
-    rows = max(1, WORK // members) if groups.is_cpu else max(1, len(groups))
+    rows = max(1, CHUNK // members) if groups.is_cpu else max(1, len(groups))
     room = torch.empty_like(groups[:rows])  # memory that is used again costs far less than fresh memory
     parts = groups.split(rows)
     return torch.cat([_norms(torch.abs(part, out=room[: len(part)]), p, average) for part in parts])
