@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator
 from fractions import Fraction
 from itertools import product
 from pathlib import Path
@@ -33,15 +32,6 @@ SIZES = {None: WEIGHTS, 0: OUTPUTS, 1: INPUTS}
 KINDS = [("l1_unstructured", None), ("random_unstructured", None)]
 KINDS += list(product(("l1_structured", "ln_structured", "random_structured"), (0, 1)))
 SCHEDULES = ("once", "linear", "constant", "cubic", "exponential", "steps")
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    logger = logging.getLogger("lightning.pytorch")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    yield
-    logger.setLevel(level)
 
 
 def level(schedule: str, p: float) -> float:

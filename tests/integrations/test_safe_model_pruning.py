@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,15 +27,6 @@ pytestmark = [
 ]
 TOTAL = sum(WEIGHTS.values())
 RAMP: dict[str, Any] = {"scheduled_pruning": True, "initial_amount": 0.1, "final_amount": 0.7, "epochs_to_ramp": 3}
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    logger = logging.getLogger("lightning.pytorch")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    yield
-    logger.setLevel(level)
 
 
 def bregman(module: LightningModule) -> torch.optim.Optimizer:

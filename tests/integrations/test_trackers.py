@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +23,6 @@ pytestmark = [
 ]
 RISING = [float(score) for score in range(1, 40)]  # the first, in the ramp, is the best for ever
 TOTAL = sum(WEIGHTS.values())
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    logger = logging.getLogger("lightning.pytorch")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    yield
-    logger.setLevel(level)
 
 
 def ramp(epochs: int = 3, **settings: Any) -> MagnitudePruner:
