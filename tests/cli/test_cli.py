@@ -27,7 +27,7 @@ def test_version() -> None:
 def test_help_names_every_option_of_the_demo() -> None:
     result = COMMAND.invoke(app, ["demo", "--help"], env={"COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"})
     assert result.exit_code == 0
-    for option in ("--out", "--epochs", "--seed", "--quick", "--data", "--picture"):
+    for option in ("--out", "--epochs", "--seed", "--quick", "--data", "--digits", "--picture"):
         assert option in result.output
 
 

@@ -45,4 +45,4 @@ def test_the_demo_ends_with_the_table_and_the_page(tmp_path: Path) -> None:
 
 
 def test_a_quick_demo_takes_few_images() -> None:
-    assert len(command._images(None, quick=True).train_labels) == command.QUICK_TRAIN < digits.TRAIN
+    assert len(command._images(None, digits=True, quick=True).train_labels) == command.QUICK_TRAIN < digits.TRAIN

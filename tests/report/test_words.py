@@ -35,9 +35,9 @@ def test_points(change: float, said: str) -> None:
     ("accuracy", "said"),
     [
         (0.973, "1.2 points of accuracy lost"),
-        (0.985, "accuracy kept"),
-        (0.9849, "accuracy kept"),
-        (0.995, "1.0 points of accuracy won"),
+        (0.985, "no accuracy lost"),
+        (0.9849, "no accuracy lost"),
+        (0.995, "no accuracy lost"),
     ],
 )
 def test_the_headline_tells_what_the_sparsest_run_cost(accuracy: float, said: str) -> None:

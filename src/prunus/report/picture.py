@@ -43,6 +43,11 @@ def _draw(axes: Any, report: Report) -> None:
         axes.plot(*places, "-o", color=colours[method][0], markersize=8, linewidth=1.6, label=_label(runs))
     if report.dense is not None:
         axes.axhline(100 * report.dense.accuracy, color=colours[report.dense.method][0], linewidth=0.8, linestyle=":")
+    for level in dict.fromkeys(run.asked for run in report.runs if run.asked is not None):
+        sizes = [run.size for run in report.runs if run.asked == level]
+        place = {"xy": (sum(sizes) / len(sizes), 0.02), "xycoords": ("data", "axes fraction")}
+        axes.annotate(f"{100 * level:g} % zero", **place, ha="center", color="#6a655f", fontsize=9)
+    axes.margins(x=0.09, y=0.16)
     _label_axes(axes, report)
 
 

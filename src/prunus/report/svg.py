@@ -84,7 +84,7 @@ class Scale:
     def _steps(self, count: int) -> list[float]:
         rough = (self.high - self.low) / count
         unit = 10.0 ** math.floor(math.log10(rough))
-        step = unit * min((1, 2, 2.5, 5, 10), key=lambda factor: abs(factor * unit - rough))
+        step = unit * min((1, 2, 5, 10), key=lambda factor: abs(factor * unit - rough))
         first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
         return [round(place * step, 10) for place in range(first, last + 1)]
 

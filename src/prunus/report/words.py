@@ -84,6 +84,5 @@ def headline(report: Report) -> str:
     gone = percent(best.count.sparsity, 0 if best.count.sparsity < 0.985 else 1)
     if dense is None or best is dense:
         return f"{percent(best.accuracy)} accuracy with {gone} of the weights gone."
-    change = 100 * (best.accuracy - dense.accuracy)
-    cost = f"{abs(change):.1f} points of accuracy {'lost' if change < 0 else 'won'}"
-    return f"{gone} of the weights gone, {cost if abs(change) >= 0.05 else 'accuracy kept'}."
+    lost = 100 * (dense.accuracy - best.accuracy)
+    return f"{gone} of the weights gone, {f'{lost:.1f} points of' if lost >= 0.05 else 'no'} accuracy lost."

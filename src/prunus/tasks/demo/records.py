@@ -42,9 +42,8 @@ def perform(
     """
     model = build(NETWORK, seed)
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer, policies = recipe(run, model, epochs * math.ceil(len(data.train_labels) / BATCH), seed)
     before = _weights(model)
-    steps = epochs * math.ceil(len(data.train_labels) / BATCH)
-    optimizer, policies = recipe(run, model, steps)
     history = train(model, data, policies, optimizer, epochs=epochs, batch_size=BATCH, seed=seed, watch=watch)
     return RunRecord(
         name=run.title,
