@@ -10,7 +10,6 @@ from prunus.measure import sparsity
 from prunus.optim import BregmanOptimizer
 from prunus.steering.base import Steering, set_lambda
 
-
 LARGEST = 1e30
 """Bound of the settings: what they make of λ must stay finite in float32, where regularizers work."""
 
