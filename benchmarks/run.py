@@ -1,7 +1,8 @@
 """Run every benchmark of this folder and write RESULTS.md: `make bench`, or `python benchmarks/run.py keep` to try one.
 
 A benchmark is a script that prints markdown to stdout; files that start with an underscore are its helpers. Naming
-scripts prints their sections and writes nothing. When one fails, RESULTS.md stays as it was.
+scripts prints their sections and writes nothing; with --update their sections replace the old ones in RESULTS.md. When
+one fails, RESULTS.md stays as it was.
 """
 
 from __future__ import annotations
@@ -19,26 +20,37 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 HERE = Path(__file__).parent
+UPDATE = "--update"
 PACKAGES = ("prunus", "torch", "numpy", "lightning")
 
 
 def main(names: Sequence[str], folder: Path = HERE) -> int:
     """Run the named scripts, or all of them and write RESULTS.md; return 0, or 1 when a script failed."""
     known = scripts(folder)
-    unknown = [name for name in names if name not in known]
+    wanted = [name for name in names if name != UPDATE]
+    unknown = [name for name in wanted if name not in known]
     if unknown:
         print(f"no such benchmark: {', '.join(unknown)}; there are: {', '.join(known)}", file=sys.stderr)
         return 1
-    sections = [section(known[name]) for name in names or known]
-    if None in sections:
+    sections = {name: section(known[name]) for name in wanted or known}
+    if None in sections.values():
         return 1
-    text = "\n".join([header(folder), *filter(None, sections)])
-    if names:
+    results = folder / "RESULTS.md"
+    old = sections_of(results.read_text(encoding="utf-8")) if UPDATE in names and results.exists() else {}
+    merged = {name: text for name, text in {**old, **sections}.items() if name in known and text}
+    text = "\n".join([header(folder), *(merged[name] for name in sorted(merged))])
+    if wanted and UPDATE not in names:
         print(text)
     else:
-        write(folder / "RESULTS.md", text)
-        print(f"wrote {folder / 'RESULTS.md'}")
+        write(results, text)
+        print(f"wrote {results}")
     return 0
+
+
+def sections_of(text: str) -> dict[str, str]:
+    """Cut written results into their sections, by name."""
+    parts = text.split("\n## ")[1:]
+    return {part.split("\n", 1)[0]: f"## {part.rstrip()}\n" for part in parts}
 
 
 def scripts(folder: Path) -> dict[str, Path]:
@@ -55,14 +67,14 @@ def section(script: Path) -> str | None:
         print(f"{script.name} failed with exit status {ran.returncode}; nothing is written", file=sys.stderr)
         return None
     title = (ast.get_docstring(ast.parse(script.read_text(encoding="utf-8"))) or script.stem).splitlines()[0]
-    took = f"`benchmarks/{script.name}`, {time.perf_counter() - start:.0f} s"
+    took = f"`benchmarks/{script.name}`, {time.perf_counter() - start:.0f} s, {today()}, commit {commit(script.parent)}"
     return f"## {script.stem}\n\n{title} ({took})\n\n{ran.stdout.strip()}\n"
 
 
 def header(folder: Path) -> str:
     """Say when, on what and with which versions the figures were taken."""
     facts = {
-        "date": datetime.now(timezone.utc).strftime("%Y-%m-%d"),
+        "date": today(),
         "commit": commit(folder),
         "machine": f"{cpu()}, {os.cpu_count()} cores, {memory()}, {platform.system()} {platform.machine()}",
         "versions": ", ".join([f"Python {platform.python_version()}", *map(installed, PACKAGES)]),
@@ -70,6 +82,11 @@ def header(folder: Path) -> str:
     }
     rows = "\n".join(f"| {name} | {fact} |" for name, fact in facts.items())
     return f"# Results\n\nWritten by `make bench`; no figure here is typed by hand.\n\n| | |\n| --- | --- |\n{rows}\n"
+
+
+def today() -> str:
+    """Return the date in UTC."""
+    return datetime.now(timezone.utc).strftime("%Y-%m-%d")
 
 
 def installed(package: str) -> str:

@@ -42,6 +42,16 @@ def test_a_named_script_is_shown_and_not_written(folder: Path, capsys: pytest.Ca
     assert (folder / "RESULTS.md").read_text() == "before"
 
 
+def test_an_update_replaces_its_own_section_and_keeps_the_others(folder: Path) -> None:
+    run.main([], folder)
+    (folder / "b.py").write_text('"""Second claim."""\nprint("| ratio | 3 |")\n')
+    (folder / "a.py").write_text("raise SystemExit('not asked for')")
+    assert run.main(["--update", "b"], folder) == 0
+    text = (folder / "RESULTS.md").read_text()
+    assert "- one" in text and "| ratio | 3 |" in text and "| ratio | 2 |" not in text
+    assert text.index("## a") < text.index("## b") and text.count("# Results") == 1
+
+
 def test_an_unknown_name_lists_the_known_ones(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run.main(["keeep"], folder) == 1
     assert capsys.readouterr().err == "no such benchmark: keeep; there are: a, b\n"
