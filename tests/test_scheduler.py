@@ -69,6 +69,14 @@ class TestLoops:
             scheduler.epoch_end({"accuracy": 0.5})
         assert scheduler.sparsity() == 0.5 and scheduler.epoch == 3 and scheduler.history[1]["accuracy"] == 0.5
 
+    def test_a_loop_that_passes_its_loss_may_do_without_epoch_begin_too(self):
+        model, optimizer, scheduler = setup([Prune(Linear(0.5)), Regularize(RegL1(0.01))], epochs=3)
+        for _ in range(3):
+            for batch in data():
+                one_step(model, optimizer, batch, scheduler)
+            scheduler.epoch_end()
+        assert scheduler.sparsity() == 0.5 and all(row["penalty"] > 0 for row in scheduler.history)
+
     def test_both_loops_train_alike(self):
         short, long = setup([Prune(Linear(0.5))], epochs=2), setup([Prune(Linear(0.5))])
         run(*long, 2)

@@ -38,7 +38,7 @@ class CompressionScheduler:
             scheduler.epoch_end({"accuracy": accuracy})
 
     Without ``scheduler.epochs`` pass ``epochs=`` and call ``epoch_end`` after each epoch; an epoch begins with a call
-    of ``epoch_begin``, or by itself at the first loss or step after the last one ended.
+    of ``epoch_begin``, or by itself at the first step after the last one ended.
 
     Args:
         model: the model; parameter names and state-dict keys are never changed.
@@ -119,8 +119,12 @@ class CompressionScheduler:
         return loss if penalty is None else loss + penalty
 
     def penalty(self) -> Tensor | None:
-        """Return the sum of the penalties that are active now, differentiable, or None when there is none."""
-        self._ensure_epoch()
+        """Return the sum of the penalties that are active now, differentiable, or None when there is none.
+
+        An epoch that nobody has begun begins later, with the gradients: pruning now, between forward and backward,
+        would change weights that the backward pass still needs.
+        """
+        self._start()
         self._saw_loss = True
         terms = [policy.bound.penalty() for policy in self.policies if self._active(policy)]
         found = [term for term in terms if term is not None]
