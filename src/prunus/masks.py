@@ -57,6 +57,11 @@ class MaskStore:
             return self._kept[name].bool()
         return torch.ones_like(self._targets[name].parameter, dtype=torch.bool)
 
+    def of(self, parameter: Tensor) -> Tensor | None:
+        """Return the mask of a parameter, found by identity, or None while it is dense."""
+        names = (name for name, target in self._targets.items() if target.parameter is parameter and name in self)
+        return next((self[name] for name in names), None)
+
     def include(self, targets: list[Target]) -> None:
         """Admit more targets; a target that is already there stays as it is."""
         for target in targets:

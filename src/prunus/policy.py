@@ -36,6 +36,10 @@ class Policy:
             raise SettingError(f"a policy's action is {self.action!r}, expected a member of prunus.actions")
         if self.window is not None and not isinstance(self.window, Window):
             raise SettingError(f"a policy's window is {self.window!r}, expected Window(start, end, frequency, unit)")
+        if self.action.every_step and (self.when.unit, self.when.frequency) != ("step", 1):
+            raise SettingError(
+                f"{self.name}: it holds only if it acts after every step, so write unit='step', frequency=1"
+            )
 
     @property
     def when(self) -> Window:
@@ -68,6 +72,7 @@ class RunningPolicy:
         self.window = policy.when
         self.span: Span | None = None
         self.fired = 0
+        self.begun = False
         self._out_of_reach = False
 
     def resolve(self, totals: Mapping[str, int | None]) -> None:
@@ -75,6 +80,8 @@ class RunningPolicy:
         total = totals[self.window.unit]
         span = self.span = self.window.resolve(total)
         self._out_of_reach = total is not None and span.start >= total  # resolving has warned already
+        if self.policy.action.needs_progress:
+            span.firings()  # raises now, not in the middle of a step, when the length of the run is unknown
         aims = self.policy.action.needs_progress and self.policy.action.ramps
         if aims and total is not None and span.start < total and not span.reaches_final(total):
             warnings.warn(
@@ -86,14 +93,34 @@ class RunningPolicy:
     def due(self, moment: Moment, unit: str, time: int) -> bool:
         """Whether the action acts at this moment of epoch or step ``time``."""
         span = self.span
-        right = self.policy.action.moment is moment and self.window.unit == unit
-        return right and span is not None and span.fires(time)
+        if span is None or self.policy.action.moment is not moment or self.window.unit != unit:
+            return False
+        if self.window.end is None and span.end is not None and time >= span.end:
+            return (time - span.start) % span.frequency == 0  # more steps than announced: the last level holds
+        return span.fires(time)
+
+    def begin(self, epoch: int, step: int) -> None:
+        """Let the action prepare, once, at the start or when its window opens; a resumed one has begun already."""
+        time = epoch if self.window.unit == "epoch" else step
+        opened = self.span is not None and self.span.start <= time
+        if not self.begun and (opened or not self.policy.action.begins_with_window):
+            self.begun = True
+            self.bound.begin()
+
+    def complete(self, step: int, total: int | None) -> None:
+        """Act once more at full progress when the run took fewer steps than announced, so that the goal is met."""
+        action, span = self.policy.action, self.span
+        if self.window.unit != "step" or not (action.ramps and action.needs_progress) or span is None or total is None:
+            return
+        if span.firings() and span.start < step <= span.firings()[-1] < total:
+            self.bound.fire(span.firings()[-1], 1.0)
 
     def fire(self, moment: Moment, unit: str, time: int) -> None:
         """Act if due."""
         if self.due(moment, unit, time):
             assert self.span is not None
             progress = self.span.progress(time) if self.policy.action.needs_progress else 0.0
+            self.begin(time, time)
             self.bound.fire(time, progress)
             self.fired += 1
 
@@ -109,11 +136,16 @@ class RunningPolicy:
 
     def state_dict(self) -> dict[str, Any]:
         """Return the kind of action, the firings so far and the action's own state."""
-        return {"action": type(self.policy.action).__name__, "fired": self.fired, "state": self.bound.state_dict()}
+        return {
+            "action": type(self.policy.action).__name__,
+            "fired": self.fired,
+            "begun": self.begun,
+            "state": self.bound.state_dict(),
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take back what :meth:`state_dict` returned."""
-        self.fired = int(state["fired"])
+        self.fired, self.begun = int(state["fired"]), bool(state["begun"])
         self.bound.load_state_dict(state["state"])
 
 

@@ -85,7 +85,8 @@ class CompressionScheduler:
         self.step_in_epoch = 0
         self.history: list[dict[str, float]] = []
         self._started = self._in_epoch = self._ready = self._saw_loss = False
-        self._penalty = 0.0
+        self._penalty: Tensor | None = None
+        self._warned_of_length = False
         self._handles = [] if optimizer is None else self._hang_on(optimizer)
 
     def epochs(self, total: int) -> Iterator[int]:
@@ -94,6 +95,9 @@ class CompressionScheduler:
         if self.total_epochs not in (None, total):
             raise RunError(f"the run was said to have {self.total_epochs} epochs, now {total}")
         self.total_epochs = total
+        if self.epoch >= total:
+            text = f"the run has done {self.epoch} epochs already, so a run of {total} has nothing left to do"
+            warnings.warn(text, NoEffect, stacklevel=2)
         while self.epoch < total:
             current = self.epoch
             if not self._in_epoch:
@@ -128,14 +132,16 @@ class CompressionScheduler:
         self._saw_loss = True
         terms = [policy.bound.penalty() for policy in self.policies if self._active(policy)]
         found = [term for term in terms if term is not None]
-        if not found:
-            return None
-        total = sum(found[1:], start=found[0])
-        self._penalty = float(total.detach())
+        total = sum(found[1:], start=found[0]) if found else None
+        self._penalty = None if total is None else total.detach()  # a number only when asked: no waiting for the device
         return total
 
     def gradients_ready(self) -> None:
-        """Fire what is due between gradients and update; the optimizer's own hook calls it unless the loop did."""
+        """Fire what is due between gradients and update; a known optimizer's own hook does so at the right time."""
+        if self.optimizer is None:
+            self._before_update()
+
+    def _before_update(self) -> None:
         self._ensure_epoch()
         if not self._ready:
             self._ready = True
@@ -145,6 +151,7 @@ class CompressionScheduler:
         """Enforce masks and fire what is due after an update; only for loops without a known optimizer."""
         if self.optimizer is not None:
             raise RunError("step_end is called by the optimizer's own hook; calling it again would count a step twice")
+        self._before_update()
         self._after_step()
 
     def epoch_end(self, metrics: Mapping[str, float] | None = None) -> None:
@@ -155,6 +162,10 @@ class CompressionScheduler:
         """
         self._ensure_epoch()
         self._fire(Moment.AFTER, "epoch")
+        self._warn_of_length()
+        if self.epoch + 1 == self.total_epochs:
+            for policy in self.policies:
+                policy.complete(self.step, self._total_steps)
         self._enforce()
         row = {"epoch": self.epoch, "step": self.step, **self.metrics(), **(metrics or {})}
         self.history.append(row)
@@ -186,8 +197,8 @@ class CompressionScheduler:
         figures = {"sparsity": self.sparsity()}
         if self.optimizer is not None:
             figures["lr"] = float(self.optimizer.param_groups[0]["lr"])
-        if self._penalty:
-            figures["penalty"] = self._penalty
+        if self._penalty is not None:
+            figures["penalty"] = float(self._penalty)
         for index, policy in enumerate(self.policies):
             for name, value in policy.bound.metrics().items():
                 figures[name if name not in figures else f"{name}_{index}"] = value
@@ -197,13 +208,23 @@ class CompressionScheduler:
         """Take the scheduler's hooks off the optimizer; masks are no longer enforced."""
         for handle in self._handles:
             handle.remove()
+        self._handles = []
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the hooks out: optimizers do not carry theirs into a copy either."""
+        return {**self.__dict__, "_handles": bool(self._handles)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Hang on the copied optimizer again, so that a copied scheduler is not a dead one."""
+        self.__dict__.update(state)
+        self._handles = self._hang_on(self.optimizer) if state["_handles"] and self.optimizer is not None else []
 
     def state_dict(self) -> dict[str, Any]:
         """Return the place in the run, masks, policies and history: plain numbers, strings and tensors."""
         return {
             "version": VERSION,
             "place": [self.epoch, self.step, self.step_in_epoch, self._in_epoch],
-            "loss": [self._saw_loss, self._penalty],
+            "loss": [self._saw_loss, None if self._penalty is None else float(self._penalty)],
             "masks": self.masks.state_dict(),
             "policies": [policy.state_dict() for policy in self.policies],
             "history": [dict(row) for row in self.history],
@@ -215,19 +236,20 @@ class CompressionScheduler:
         self._require_same_policies(state)
         try:
             self._take(state)
-        except (KeyError, TypeError, ValueError) as error:
-            self._take(before)
-            raise CheckpointError(f"the scheduler's state is incomplete or damaged: {error!r}") from error
         except CheckpointError:
             self._take(before)
             raise
+        except Exception as error:  # whatever a damaged state makes a part raise, nothing may stay half loaded
+            self._take(before)
+            raise CheckpointError(f"the scheduler's state is incomplete or damaged: {error!r}") from error
 
     def _take(self, state: Mapping[str, Any]) -> None:
         self.masks.load_state_dict(state["masks"])
         for policy, saved in zip(self.policies, state["policies"], strict=True):
             policy.load_state_dict(saved)
         self.epoch, self.step, self.step_in_epoch, self._in_epoch = state["place"]
-        self._saw_loss, self._penalty = state["loss"]
+        self._saw_loss, penalty = state["loss"]
+        self._penalty = None if penalty is None else torch.tensor(penalty)
         self.history = [dict(row) for row in state["history"]]
         if self._started:
             self._begin_policies()
@@ -243,7 +265,7 @@ class CompressionScheduler:
 
     def _hang_on(self, optimizer: torch.optim.Optimizer) -> list[torch.utils.hooks.RemovableHandle]:
         before = optimizer.register_step_pre_hook(self._before_step)
-        after = optimizer.register_step_post_hook(lambda *_: self._after_step())
+        after = optimizer.register_step_post_hook(self._after_update)
         return [before, after]
 
     def _before_step(
@@ -252,19 +274,26 @@ class CompressionScheduler:
         """Gradients are ready now, or, when step was given a closure that computes them, when that returns."""
         closure = kwargs.get("closure", args[1] if len(args) > 1 else None)
         if closure is None:
-            self.gradients_ready()
+            if not _overflown(optimizer):
+                self._before_update()
             return None
 
         def then_ready() -> Any:
             loss = closure()
-            self.gradients_ready()
+            if not _overflown(optimizer):
+                self._before_update()
             return loss
 
         return args[:1], {**kwargs, "closure": then_ready}
 
+    def _after_update(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+        """Count the step unless a gradient scaler made the optimizer skip it."""
+        if not _overflown(optimizer):
+            self._after_step()
+
     def _after_step(self) -> None:
         """Masks first, so that steering measures what is left; again after it, so that nothing it revives stays."""
-        self.gradients_ready()
+        self._ensure_epoch()
         self._enforce()
         if self._fire(Moment.AFTER, "step"):
             self._enforce()
@@ -281,9 +310,8 @@ class CompressionScheduler:
         """Fix every span, once the length of the run is known, and let the actions prepare."""
         if self._started:
             return
-        steps = self.total_epochs * self.steps_per_epoch if self.total_epochs and self.steps_per_epoch else None
         for policy in self.policies:
-            policy.resolve({"epoch": self.total_epochs, "step": steps})
+            policy.resolve({"epoch": self.total_epochs, "step": self._total_steps})
         for one, other in combinations(self.policies, 2):
             if one.clashes(other):
                 raise SettingError(
@@ -294,7 +322,23 @@ class CompressionScheduler:
 
     def _begin_policies(self) -> None:
         for policy in self.policies:
-            policy.bound.begin()
+            policy.begin(self.epoch, self.step)
+
+    @property
+    def _total_steps(self) -> int | None:
+        known = self.total_epochs is not None and self.steps_per_epoch is not None
+        return self.total_epochs * self.steps_per_epoch if known else None  # type: ignore[operator]
+
+    def _warn_of_length(self) -> None:
+        """Warn once when an epoch was not as long as announced and a window counts steps."""
+        counts = any(policy.window.unit == "step" for policy in self.policies)
+        if self.steps_per_epoch is None or not counts or self._warned_of_length:
+            return
+        if abs(self.step_in_epoch - self.steps_per_epoch) > max(1, self.steps_per_epoch // 20):
+            self._warned_of_length = True
+            text = f"epoch {self.epoch} took {self.step_in_epoch} optimizer steps, steps_per_epoch says "
+            hint = f"{self.steps_per_epoch}: count optimizer steps, not batches, or windows in steps shift"
+            warnings.warn(text + hint, NoEffect, stacklevel=3)
 
     def _ensure_epoch(self) -> None:
         self._start()
@@ -324,6 +368,12 @@ class CompressionScheduler:
             )
         else:
             policy.warn_if_idle()
+
+
+def _overflown(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether a gradient scaler told a fused optimizer to skip this step; others are not even called then."""
+    found = getattr(optimizer, "found_inf", None)
+    return found is not None and float(found) > 0
 
 
 def _as_policy(policy: Policy | Action) -> Policy:

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from prunus.errors import ScoreError, SettingError
+from prunus.errors import NoEffect, ScoreError, SettingError
+from prunus.masks import MaskStore
 from prunus.optim import AdaBreg, LinBreg, ProxSGD
 from prunus.regularizers import RegL1, RegNone, RegSoftBernoulli
 from prunus.schedules import Cubic, Linear
@@ -110,7 +111,8 @@ def test_a_parameter_that_never_had_a_gradient_does_not_compete():
     optimizer = AdaBreg([used, unused], lr=0.0, reg=RegL1(0.1))
     used.grad = torch.ones(4)
     optimizer.step()
-    SparsityBudget(target=0.5).after_step(optimizer, 0, 1.0)
+    with pytest.warns(NoEffect, match="1 steered parameters never had a gradient"):
+        SparsityBudget(target=0.5).after_step(optimizer, 0, 1.0)
     assert int(used.count_nonzero()) == 2 and int(unused.count_nonzero()) == 4
 
 
@@ -138,13 +140,13 @@ def test_wrong_settings_are_refused(settings, text):
 def test_a_random_regularizer_is_refused():
     optimizer = AdaBreg([torch.ones(3, requires_grad=True)], reg=RegSoftBernoulli(0.1))
     with pytest.raises(SettingError, match="its prox is random"):
-        SparsityBudget(0.5).begin(optimizer)
+        SparsityBudget(0.5).prepare(optimizer, MaskStore([]))
 
 
 def test_an_optimizer_without_duals_is_refused():
     optimizer = ProxSGD([torch.ones(3, requires_grad=True)], reg=RegL1(0.1))
     with pytest.raises(SettingError, match="which ProxSGD does not keep"):
-        SparsityBudget(0.5).begin(optimizer)
+        SparsityBudget(0.5).prepare(optimizer, MaskStore([]))
 
 
 def test_nan_weights_are_named_not_ranked():

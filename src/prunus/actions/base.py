@@ -97,6 +97,10 @@ class Action(ABC):
     """Whether the action aims at the end of its window, so that a run that stops before misses its goal."""
     claims: ClassVar[str] = ""
     """What only one policy at a time may move, such as the learning rate; empty when sharing is fine."""
+    begins_with_window: ClassVar[bool] = False
+    """Whether the action prepares when its window opens, instead of when training starts."""
+    every_step: bool = False
+    """Whether the action keeps its promise only when it acts after every optimizer step."""
     needs_progress: bool = True
     """Whether the action asks how much of its window is over."""
 

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import torch
-
 from prunus.actions.base import Action, Bound, Moment, Site
+from prunus.optim import BregmanOptimizer
 from prunus.steering import Steering, require_steerable
 
 
@@ -22,6 +21,7 @@ class Steer(Action):
     It acts on the groups of the optimizer with ``lambda_scale > 0`` and a regularizer other than RegNone; an
     optimizer without such a group, or not of :mod:`prunus.optim`, raises SettingError.
 
+    >>> import torch
     >>> from prunus.optim import AdaBreg
     >>> from prunus.regularizers import RegL1
     >>> from prunus.scheduler import CompressionScheduler
@@ -38,6 +38,7 @@ class Steer(Action):
     moment: ClassVar[Moment] = Moment.AFTER
     unit: ClassVar[str] = "step"
     claims: ClassVar[str] = "λ of the optimizer"
+    begins_with_window: ClassVar[bool] = True
 
     steering: Steering
 
@@ -51,18 +52,25 @@ class Steer(Action):
         """A steering that follows progress misses its goal in a run that is too short."""
         return self.steering.needs_progress
 
+    @property
+    def every_step(self) -> bool:  # type: ignore[override]
+        """Whether the steering has to act after every step."""
+        return self.steering.every_step
+
     def bind(self, site: Site) -> Bound:
         """Check that the optimizer can be steered."""
-        return _Steering(self.steering, site.optimizer)
+        optimizer = require_steerable(site.optimizer)
+        self.steering.prepare(optimizer, site.masks)
+        return _Steering(self.steering, optimizer)
 
 
 class _Steering(Bound):
     """The running side of Steer."""
 
-    def __init__(self, steering: Steering, optimizer: torch.optim.Optimizer | None) -> None:
-        self.optimizer = require_steerable(optimizer)
+    def __init__(self, steering: Steering, optimizer: BregmanOptimizer) -> None:
+        self.optimizer = optimizer
         self.steering = steering
-        super().__init__([member.parameter for member in self.optimizer.regularized()])
+        super().__init__([member.parameter for member in optimizer.regularized()])
 
     def begin(self) -> None:
         """Set λ before the first step."""
@@ -70,6 +78,7 @@ class _Steering(Bound):
 
     def fire(self, time: int, progress: float) -> None:
         """Act after optimizer step ``time``."""
+        self.parameters = [member.parameter for member in self.optimizer.regularized()]  # groups may have been added
         self.steering.after_step(self.optimizer, time, progress)
 
     def metrics(self) -> dict[str, float]:

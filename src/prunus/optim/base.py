@@ -104,11 +104,12 @@ class BregmanOptimizer(Optimizer):
         return [float(sum(group["reg"](p.to(dual_dtype(p))) for p in group["params"])) for group in self.param_groups]
 
     def regularized(self) -> Iterator[Regularized]:
-        """Yield every parameter whose λ is steered: its reg is not RegNone and its lambda_scale is above 0."""
+        """Yield the parameters whose λ is steered: lambda_scale is above 0 and the regularizer does not ignore them."""
         for group in self.param_groups:
             if group["lambda_scale"] > 0 and not isinstance(group["reg"], RegNone):
                 for p in group["params"]:
-                    yield Regularized(p, self.state.get(p, {}), group)
+                    if not group["reg"].ignores(p.shape):
+                        yield Regularized(p, self.state.get(p, {}), group)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state as tensors and plain numbers; each regularizer appears as its settings."""

@@ -10,6 +10,7 @@ from torch import Tensor
 from prunus._pieces import count, places
 from prunus.criteria import Magnitude
 from prunus.keep import exactly
+from prunus.masks import MaskStore
 from prunus.optim import BregmanOptimizer, Regularized
 from prunus.structures import Row, Structure
 
@@ -40,6 +41,7 @@ class Pool:
 
     structure: Structure
     members: list[Regularized]
+    masks: MaskStore | None = None
 
     @property
     def size(self) -> int:
@@ -53,8 +55,7 @@ class Pool:
             self._drop(cap, back)
             return cap
         if closed and survivors < budget:
-            self._fill(budget - survivors)
-            return budget
+            return survivors + self._fill(budget - survivors)
         return survivors
 
     def survivors(self) -> int:
@@ -69,22 +70,29 @@ class Pool:
         for member, row, stays in zip(self.members, rows, keep, strict=True):
             drop_(member, self.structure, row[~stays], back)
 
-    def _fill(self, missing: int) -> None:
-        """Call back the dead whose duals are nearest to the edge."""
+    def _fill(self, missing: int) -> int:
+        """Call back the dead whose duals are nearest to the edge, masked ones excepted; return how many came."""
         nearness = [_nearness(member, self.structure) for member in self.members]
-        dead = [~living(member.parameter, self.structure) for member in self.members]
-        keep = exactly(nearness, missing, among=dead)
-        for member, returns in zip(self.members, keep, strict=True):
+        dead = [self._free(member) & ~living(member.parameter, self.structure) for member in self.members]
+        missing = min(missing, sum(map(count, dead)))
+        for member, returns in zip(self.members, exactly(nearness, missing, among=dead), strict=True):
             revive_(member, self.structure, places(returns))
+        return missing
+
+    def _free(self, member: Regularized) -> Tensor:
+        """Return one flag a group: may any of its weights live, as far as masks are concerned?"""
+        mask = None if self.masks is None else self.masks.of(member.parameter)
+        flags = torch.ones_like(member.parameter, dtype=torch.bool) if mask is None else mask
+        return living(flags, self.structure)
 
 
-def pools(optimizer: BregmanOptimizer) -> list[Pool]:
+def pools(optimizer: BregmanOptimizer, masks: MaskStore | None = None) -> list[Pool]:
     """Sort steered parameters by structure; only those that have begun to train (and hold a weight) compete."""
     found: dict[Structure, list[Regularized]] = {}
     for member in optimizer.regularized():
         if member.parameter.numel() and member.state:
             found.setdefault(member.group["reg"].structure, []).append(member)
-    return [Pool(structure, members) for structure, members in found.items()]
+    return [Pool(structure, members, masks) for structure, members in found.items()]
 
 
 def living(parameter: Tensor, structure: Structure) -> Tensor:

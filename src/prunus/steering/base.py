@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import torch
 
 from prunus.errors import SettingError
+from prunus.masks import MaskStore
 from prunus.optim import BregmanOptimizer
 
 
@@ -27,6 +28,12 @@ class Steering(ABC):
 
     needs_progress: ClassVar[bool] = False
     """Whether ``after_step`` needs to know how long the run is."""
+
+    every_step: ClassVar[bool] = False
+    """Whether ``after_step`` has to be called after every step, so that no other window will do."""
+
+    def prepare(self, optimizer: BregmanOptimizer, masks: MaskStore) -> None:
+        """Check the optimizer, changing nothing, when the run is set up; does nothing unless overridden."""
 
     def begin(self, optimizer: BregmanOptimizer) -> None:
         """Prepare the optimizer before its first step; does nothing unless overridden."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import torch
 
-from prunus.errors import SettingError, require_count, require_fraction, require_number
+from prunus.errors import NoEffect, SettingError, require_count, require_fraction, require_number
 from prunus.keep import pruned_count
+from prunus.masks import MaskStore
 from prunus.optim import BregmanOptimizer
 from prunus.schedules import Cubic, Schedule
 from prunus.steering._survivors import pools
@@ -79,6 +81,7 @@ class SparsityBudget(Steering):
     """
 
     needs_progress: ClassVar[bool] = True
+    every_step: ClassVar[bool] = True
 
     target: float
     schedule: Schedule | None = None
@@ -88,6 +91,8 @@ class SparsityBudget(Steering):
     period: int = 200
     back: float = 0.5
     _figures: dict[str, float] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _masks: MaskStore | None = field(default=None, init=False, repr=False, compare=False)
+    _warned: bool = field(default=False, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Check the settings against each other."""
@@ -102,13 +107,14 @@ class SparsityBudget(Steering):
         if self.schedule.final != self.target:
             raise SettingError(f"target is {self.target}, but the schedule ends at {self.schedule.final}")
 
-    def begin(self, optimizer: BregmanOptimizer) -> None:
-        """Refuse what keeps no dual, and regularizers whose zeros are drawn at random."""
+    def prepare(self, optimizer: BregmanOptimizer, masks: MaskStore) -> None:
+        """Refuse what keeps no dual, and regularizers whose zeros are drawn at random; remember the masks."""
         if not optimizer.has_dual:
             raise SettingError(f"a sparsity budget acts on the dual, which {type(optimizer).__name__} does not keep")
-        for group in optimizer.param_groups:
-            if group["reg"].random:
-                raise SettingError(f"a sparsity budget cannot hold {group['reg']!r}: its prox is random")
+        for member in optimizer.regularized():
+            if member.group["reg"].random:
+                raise SettingError(f"a sparsity budget cannot hold {member.group['reg']!r}: its prox is random")
+        self._masks = masks
 
     def sparsity_at(self, progress: float) -> float:
         """Return the scheduled sparsity at ``progress`` of the run."""
@@ -121,11 +127,25 @@ class SparsityBudget(Steering):
         refresh = (step + 1) % self.period == 0
         free = room_at(progress, self.room, self.room_until) if refresh else 0.0
         closed = progress >= max(self.ramp, self.room_until if self.room else 0.0)
-        survivors = 0
-        for pool in pools(optimizer):
+        survivors = missing = 0
+        for pool in pools(optimizer, self._masks):
             budget = pool.size - pruned_count(self.sparsity_at(progress), pool.size)
-            survivors += pool.hold(budget, int(budget * (1.0 - free)), closed, self.back)
+            alive = pool.hold(budget, int(budget * (1.0 - free)), closed, self.back)
+            survivors, missing = survivors + alive, missing + max(0, budget - alive)
+        if closed and not self._warned:
+            self._warn_out_of_reach(optimizer, missing)
         self._figures = {"budget_sparsity": self.sparsity_at(progress), "budget_survivors": float(survivors)}
+
+    def _warn_out_of_reach(self, optimizer: BregmanOptimizer, missing: int) -> None:
+        """Warn NoEffect, once, about steered weights outside the budget and about places that nobody may take."""
+        idle = sum(not member.state and member.parameter.numel() > 0 for member in optimizer.regularized())
+        faults = [f"{idle} steered parameters never had a gradient and stay as they are"] if idle else []
+        faults += [f"{missing} places stay empty, because masks hold the rest at zero"] if missing else []
+        if faults:
+            self._warned = True
+            warnings.warn(
+                f"the sparsity budget {self.target} is out of reach: {'; '.join(faults)}", NoEffect, stacklevel=2
+            )
 
     def metrics(self) -> dict[str, float]:
         """Return the scheduled sparsity and the number of survivors after the last step."""
