@@ -87,6 +87,19 @@ def test_an_update_is_all_or_nothing():
         store.update({"0.weight": good.float()})
 
 
+@pytest.mark.parametrize("dtypes", [(torch.float32, torch.bfloat16), (torch.bfloat16, torch.float64)])
+@pytest.mark.parametrize("chunk", [1, 1 << 18])
+def test_masks_follow_a_model_that_changes_its_precision(dtypes, chunk, monkeypatch):
+    monkeypatch.setattr("prunus.masks.CHUNK", chunk)
+    model = models.mlp().to(dtypes[0])
+    store = store_of(model)
+    store.update({"0.weight": half_mask(model[0].weight)})
+    model.to(dtypes[1])
+    store.tighten({"0.weight": torch.arange(128).reshape(16, 8) % 4 == 0})
+    store.apply_()
+    assert model[0].weight.count_nonzero() == 32 and store["0.weight"].sum() == 32
+
+
 def test_a_nan_weight_is_still_pruned():
     model = models.mlp()
     store = store_of(model)

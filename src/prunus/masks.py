@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.hooks import RemovableHandle
 
-from prunus._pieces import clear_, lost, one_thread
+from prunus._pieces import CHUNK, WORD, clear_, lost, one_thread
 from prunus.errors import CheckpointError, Faults, SelectionError, SparsityDecreaseError, StructureError, did_you_mean
 from prunus.select import Target
 
@@ -19,7 +19,8 @@ class MaskStore:
     """Masks of a model's targets, kept beside the parameters so that names and state-dict keys never change.
 
     A mask is a bool tensor of its weight's shape, True keeps. Masks only tighten unless ``regrow`` is said.
-    Inside, a mask is one byte a weight, -1 where it keeps and 0 where it prunes: enforcing it is a bitwise "and".
+    Inside, a mask is -1 where it keeps and 0 where it prunes, so enforcing it is a bitwise "and": one byte a weight, or
+    as many as the weight has where the tensor is small, which saves widening them at every step.
 
     Args:
         targets: the parameters that may be masked; a target without a mask is dense.
@@ -87,7 +88,7 @@ class MaskStore:
             self._require_fit(name, marks)
         for name, marks in pruned.items():
             kept = self._laid_out(name, marks).sub_(1)
-            self._kept[name] = kept.bitwise_and_(self._kept[name]) if name in self._kept else kept
+            self._kept[name] = kept.bitwise_and_(self._kept[name].to(kept)) if name in self._kept else kept
 
     @torch.no_grad()
     @one_thread()
@@ -95,8 +96,8 @@ class MaskStore:
         """Set every pruned weight to +0.0, in place."""
         for name, kept in self._kept.items():
             parameter = self._targets[name].parameter
-            if kept.device != parameter.device:
-                kept = self._kept[name] = kept.to(parameter.device)
+            if kept.device != parameter.device or kept.element_size() > parameter.element_size():
+                kept = self._kept[name] = self._laid_out(name, kept)  # the model was moved or narrowed
             clear_(parameter, kept)
 
     def attach(self, optimizer: torch.optim.Optimizer) -> RemovableHandle:
@@ -140,8 +141,10 @@ class MaskStore:
             )
 
     def _laid_out(self, name: str, flags: Tensor) -> Tensor:
-        """Copy flags to bytes 0 and 1 in the weight's memory format and device, so that applying is one plain pass."""
-        return torch.empty_like(self._targets[name].parameter, dtype=torch.int8).copy_(flags)
+        """Copy flags to integers in the weight's memory format and device, so that applying is one plain pass."""
+        parameter = self._targets[name].parameter
+        dtype = WORD[parameter.element_size()] if parameter.numel() <= CHUNK else torch.int8
+        return torch.empty_like(parameter, dtype=dtype).copy_(flags)
 
     def _require_target(self, name: str) -> None:
         if name not in self._targets:
