@@ -15,6 +15,7 @@ from torch import Tensor
 from prunus import _pieces, keep
 from prunus.errors import ScoreError, SettingError
 from tests.laws import keep as laws
+from tests.ranks import exit_codes, stay_on_this_machine
 from tests.twins import keep as twin
 
 # (elements in a piece, candidates selected without a histogram): as shipped, histograms only, pieces of 3 and 5
@@ -171,6 +172,7 @@ def _select_on_rank(rank: int, rendezvous: str) -> None:
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.tensor import Replicate, Shard, distribute_tensor
 
+    stay_on_this_machine()
     dist.init_process_group("gloo", init_method=rendezvous, rank=rank, world_size=2)
     mesh = init_device_mesh("cpu", (2,))
     torch.manual_seed(0)
@@ -185,9 +187,4 @@ def _select_on_rank(rank: int, rendezvous: str) -> None:
 
 
 def test_distributed_tensors_get_masks_spread_alike(tmp_path: Path):
-    rendezvous = f"file://{tmp_path}/rendezvous"
-    other = torch.multiprocessing.get_context("spawn").Process(target=_select_on_rank, args=(1, rendezvous))
-    other.start()
-    _select_on_rank(0, rendezvous)
-    other.join()
-    assert other.exitcode == 0
+    assert exit_codes(_select_on_rank, [(rank, f"file://{tmp_path}/rendezvous") for rank in range(2)]) == [0, 0]

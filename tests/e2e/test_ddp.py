@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import socket
-import sys
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -24,14 +21,9 @@ from prunus.integrations.loop import ResumableLoader
 from prunus.scheduler import CompressionScheduler
 from tests.e2e import runs
 from tests.e2e.comparing import differences
+from tests.ranks import exit_codes, stay_on_this_machine
 
 WORLD = 2
-
-
-def stay_on_this_machine() -> None:
-    """Gloo asks for the address of the machine's name, which may lead nowhere."""
-    if sys.platform == "linux":
-        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
 
 
 def worker(rank: int, port: int, recipe: str, folder: Path) -> None:
@@ -119,15 +111,8 @@ def free_port() -> int:
 
 @pytest.mark.parametrize("recipe", ["adabreg_budget", "adam_prune_epochs"])
 def test_ranks_agree_after_every_epoch(recipe: str, tmp_path: Path) -> None:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.e2e.runs"])
     port = free_port()
-    processes = [context.Process(target=worker, args=(rank, port, recipe, tmp_path)) for rank in range(WORLD)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(120)
-    assert [process.exitcode for process in processes] == [0, 0]
+    assert exit_codes(worker, [(rank, port, recipe, tmp_path) for rank in range(WORLD)]) == [0, 0]
     one, other = read(tmp_path / "rank0"), read(tmp_path / "rank1")
     assert list(differences(one, other)) == []
     assert len(one["epochs"]) == runs.EPOCHS
@@ -138,14 +123,9 @@ def test_ranks_agree_after_every_epoch(recipe: str, tmp_path: Path) -> None:
 def test_ranks_of_a_lightning_run_agree_in_every_epoch_and_resume_with_their_own_random_state(
     make: Callable[[], tuple[str, Compression]], tmp_path: Path
 ) -> None:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.e2e.runs"])
     for folder, ckpt_path in (("whole", None), ("resumed", tmp_path / "whole" / "step=9.ckpt")):
         (tmp_path / folder).mkdir()
-        process = context.Process(target=lightning_worker, args=(tmp_path / folder, ckpt_path, make))
-        process.start()
-        process.join(120)
-        assert process.exitcode == 0
+        assert exit_codes(lightning_worker, [(tmp_path / folder, ckpt_path, make)]) == [0]
     for rank in ("rank0", "rank1"):
         assert list(differences(read(tmp_path / "whole" / rank), read(tmp_path / "resumed" / rank))) == []
     ends = [read(tmp_path / "whole" / rank) for rank in ("rank0", "rank1")]
