@@ -7,7 +7,10 @@ from prunus.optim.base import BregmanOptimizer, Regularized
 from prunus.optim.linbreg import LinBreg, linbreg_update_
 from prunus.optim.mirror import start_dual
 from prunus.optim.proxsgd import ProxSGD, proxsgd_update_
-from prunus.optim.sparse_init import sparsify_
+
+# Sparse initialisation lives below, where selection can use it as well; here are its names beside the optimizers.
+from prunus.sparse_init import initialise_ as initialise_
+from prunus.sparse_init import sparsify_ as sparsify_
 
 OPTIMIZERS: dict[str, type[BregmanOptimizer]] = {
     "adabreg": AdaBreg,
@@ -25,6 +28,5 @@ __all__ = [
     "adabreg_update_",
     "linbreg_update_",
     "proxsgd_update_",
-    "sparsify_",
     "start_dual",
 ]
