@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from prunus.actions import Action, Bound, Moment, Site
+from prunus.actions import Action, Bound, Site
 from prunus.errors import NoEffect, SettingError
 from prunus.window import Span, Window
 
@@ -61,7 +61,7 @@ class RunningPolicy:
     >>> from prunus.schedules import OneShot
     >>> policy = RunningPolicy(Policy(Prune(OneShot(0.5))), Site(nn.Linear(2, 2), None, MaskStore([])))
     >>> policy.resolve({"epoch": 3, "step": None})
-    >>> policy.fire(Moment.BEFORE, "epoch", 0)
+    >>> policy.fire(0)
     >>> policy.fired
     1
     """
@@ -90,14 +90,15 @@ class RunningPolicy:
                 stacklevel=2,
             )
 
-    def due(self, moment: Moment, unit: str, time: int) -> bool:
-        """Whether the action acts at this moment of epoch or step ``time``."""
-        span = self.span
-        if span is None or self.policy.action.moment is not moment or self.window.unit != unit:
-            return False
-        if self.window.end is None and span.end is not None and time >= span.end:
-            return (time - span.start) % span.frequency == 0  # more steps than announced: the last level holds
-        return span.fires(time)
+    def next_firing(self, time: int) -> int | None:
+        """Return when it acts next, ``time`` included (in its window's unit), or None when it does no more.
+
+        A window without an end goes on when the run has more steps than announced: the last level holds.
+        """
+        assert self.span is not None
+        start, frequency = self.span.start, self.span.frequency
+        at = start + max(0, -((start - time) // frequency)) * frequency
+        return at if self.span.end is None or self.window.end is None or at < self.span.end else None
 
     def begin(self, epoch: int, step: int) -> None:
         """Let the action prepare, once, at the start or when its window opens; a resumed one has begun already."""
@@ -115,14 +116,13 @@ class RunningPolicy:
         if span.firings() and span.start < step <= span.firings()[-1] < total:
             self.bound.fire(span.firings()[-1], 1.0)
 
-    def fire(self, moment: Moment, unit: str, time: int) -> None:
-        """Act if due."""
-        if self.due(moment, unit, time):
-            assert self.span is not None
-            progress = self.span.progress(time) if self.policy.action.needs_progress else 0.0
-            self.begin(time, time)
-            self.bound.fire(time, progress)
-            self.fired += 1
+    def fire(self, time: int) -> None:
+        """Act at ``time``, an epoch or a step by the window's unit."""
+        assert self.span is not None
+        progress = self.span.progress(time) if self.policy.action.needs_progress else 0.0
+        self.begin(time, time)
+        self.bound.fire(time, progress)
+        self.fired += 1
 
     def warn_if_idle(self) -> None:
         """Warn NoEffect at the end of a run in which the policy never acted."""

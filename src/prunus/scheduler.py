@@ -9,13 +9,17 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
+from prunus._agenda import Agenda
+from prunus._hooks import hang_on
 from prunus.actions import Action, Moment, Site
 from prunus.errors import CheckpointError, NoEffect, RunError, SettingError, require_count
 from prunus.masks import MaskStore
 from prunus.measure import count
 from prunus.measure.zeros import Count
 from prunus.policy import Policy, RunningPolicy
+from prunus.window import UNITS
 
 VERSION = 1
 """Version of the saved state."""
@@ -86,6 +90,7 @@ class CompressionScheduler:
         self.history: list[dict[str, float]] = []
         self._started = self._in_epoch = self._ready = self._saw_loss = False
         self._penalty: Tensor | None = None
+        self._agendas: dict[tuple[Moment, str], Agenda] = {}
         self._warned_of_length = False
         self._handles = [] if optimizer is None else self._hang_on(optimizer)
 
@@ -130,7 +135,10 @@ class CompressionScheduler:
         """
         self._start()
         self._saw_loss = True
-        terms = [policy.bound.penalty() for policy in self.policies if self._active(policy)]
+        active = [policy for unit in UNITS for policy in self._due(Moment.DURING, unit)]
+        for policy in active:
+            policy.fired += 1
+        terms = [policy.bound.penalty() for policy in active]
         found = [term for term in terms if term is not None]
         total = sum(found[1:], start=found[0]) if found else None
         self._penalty = None if total is None else total.detach()  # a number only when asked: no waiting for the device
@@ -263,33 +271,8 @@ class CompressionScheduler:
                 f"this one (version {VERSION}) has {mine}"
             )
 
-    def _hang_on(self, optimizer: torch.optim.Optimizer) -> list[torch.utils.hooks.RemovableHandle]:
-        before = optimizer.register_step_pre_hook(self._before_step)
-        after = optimizer.register_step_post_hook(self._after_update)
-        return [before, after]
-
-    def _before_step(
-        self, optimizer: torch.optim.Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
-        """Gradients are ready now, or, when step was given a closure that computes them, when that returns."""
-        closure = kwargs.get("closure", args[1] if len(args) > 1 else None)
-        if closure is None:
-            if not _overflown(optimizer):
-                self._before_update()
-            return None
-
-        def then_ready() -> Any:
-            loss = closure()
-            if not _overflown(optimizer):
-                self._before_update()
-            return loss
-
-        return args[:1], {**kwargs, "closure": then_ready}
-
-    def _after_update(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
-        """Count the step unless a gradient scaler made the optimizer skip it."""
-        if not _overflown(optimizer):
-            self._after_step()
+    def _hang_on(self, optimizer: torch.optim.Optimizer) -> list[RemovableHandle]:
+        return hang_on(optimizer, self._before_update, self._after_step)
 
     def _after_step(self) -> None:
         """Masks first, so that steering measures what is left; again after it, so that nothing it revives stays."""
@@ -318,7 +301,11 @@ class CompressionScheduler:
                     f"two policies move {one.policy.action.claims}: {one.policy.name}; {other.policy.name}"
                 )
         self._begin_policies()
+        self._agendas = {(moment, unit): self._agenda(moment, unit) for moment in Moment for unit in UNITS}
         self._started = True
+
+    def _agenda(self, moment: Moment, unit: str) -> Agenda:
+        return Agenda([p for p in self.policies if p.policy.action.moment is moment and p.window.unit == unit])
 
     def _begin_policies(self) -> None:
         for policy in self.policies:
@@ -345,19 +332,15 @@ class CompressionScheduler:
         if not self._in_epoch:
             self.epoch_begin()
 
+    def _due(self, moment: Moment, unit: str) -> list[RunningPolicy]:
+        return self._agendas[moment, unit].due(self.epoch if unit == "epoch" else self.step)
+
     def _fire(self, moment: Moment, unit: str) -> bool:
         """Fire what is due; say whether anything was."""
-        time = self.epoch if unit == "epoch" else self.step
-        due = [policy for policy in self.policies if policy.due(moment, unit, time)]
+        due = self._due(moment, unit)
         for policy in due:
-            policy.fire(moment, unit, time)
+            policy.fire(self.epoch if unit == "epoch" else self.step)
         return bool(due)
-
-    def _active(self, policy: RunningPolicy) -> bool:
-        time = self.epoch if policy.window.unit == "epoch" else self.step
-        active = policy.due(Moment.DURING, policy.window.unit, time)
-        policy.fired += active
-        return active
 
     def _warn_unused_loss(self, policy: RunningPolicy) -> None:
         if not self._saw_loss:
@@ -368,12 +351,6 @@ class CompressionScheduler:
             )
         else:
             policy.warn_if_idle()
-
-
-def _overflown(optimizer: torch.optim.Optimizer) -> bool:
-    """Whether a gradient scaler told a fused optimizer to skip this step; others are not even called then."""
-    found = getattr(optimizer, "found_inf", None)
-    return found is not None and float(found) > 0
 
 
 def _as_policy(policy: Policy | Action) -> Policy:
