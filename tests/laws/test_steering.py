@@ -6,7 +6,7 @@ import torch
 from prunus.optim import AdaBreg, LinBreg
 from prunus.regularizers import GroupLasso, RegL1, RegL1L2, RegL1L2Conv, RegL1Pos
 from prunus.schedules import Linear, OneShot
-from prunus.steering import STEERING, LambdaScheduler, SparsityBudget
+from prunus.steering import STEERING, AdditiveLambda, LambdaScheduler, SparsityBudget
 from prunus.structures import Channel, Element, Kernel, Row
 from tests.laws import steering as laws
 
@@ -18,6 +18,7 @@ OPTIMIZERS = {
     ),
 }
 MAKERS = {
+    "additive": lambda: AdditiveLambda(0.02, target_sparsity=0.75, lambda_update_rate=0.01, update_frequency=3),
     "budget": lambda: SparsityBudget(target=0.75, period=7),
     "feedback": lambda: LambdaScheduler(initial_lambda=0.02, target_sparsity=0.75),
 }

@@ -38,6 +38,9 @@ class Steering(ABC):
     def begin(self, optimizer: BregmanOptimizer) -> None:
         """Prepare the optimizer before its first step; does nothing unless overridden."""
 
+    def epoch_begin(self, epoch: int) -> None:
+        """Take note that epoch ``epoch`` (from 0) begins; does nothing unless overridden."""
+
     @abstractmethod
     def after_step(self, optimizer: BregmanOptimizer, step: int, progress: float) -> None:
         """Act after optimizer step number ``step`` (from 0), ``progress`` of the run being done."""

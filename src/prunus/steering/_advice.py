@@ -1,0 +1,41 @@
+"""What to try when a target is missed: the words of the family's warnings, in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+
+def too_dense(strength: float, reading: float, target: float) -> str:
+    """Say that λ can rise no further, and what to try.
+
+    >>> too_dense(10.0, 0.5, 0.9).partition(":")[0]
+    'λ has stopped at max_lambda=10 while the sparsity is 0.5 (target 0.9)'
+    """
+    return (
+        f"λ has stopped at max_lambda={strength:g} while the sparsity is {reading:.4g} (target {target:g}): raise "
+        "max_lambda, or see whether lambda_scale is above 0 in the groups that hold most weights"
+    )
+
+
+def too_sparse(strength: float, reading: float, target: float) -> str:
+    """Say that λ can fall no further, and what to try.
+
+    >>> too_sparse(1e-6, 0.99, 0.9).partition(":")[0]
+    'λ has stopped at min_lambda=1e-06 while the sparsity is 0.99 (target 0.9)'
+    """
+    return (
+        f"λ has stopped at min_lambda={strength:g} while the sparsity is {reading:.4g} (target {target:g}): lower "
+        "min_lambda, or give the duals time to cross λ: a smaller initial_lambda, a larger learning rate, a slower "
+        "λ (update_frequency, warmup_steps, anti_windup)"
+    )
+
+
+def changed(kind: str, settings: Sequence[tuple[str, Any, Any]]) -> str:
+    """Say which settings a resumed state has overruled.
+
+    >>> changed("LambdaScheduler", [("target_sparsity", 0.95, 0.9)]).partition(";")[0]
+    'LambdaScheduler goes on with target_sparsity=0.9 of the resumed state, not 0.95'
+    """
+    pairs = ", ".join(f"{name}={new} of the resumed state, not {old}" for name, old, new in settings)
+    return f"{kind} goes on with {pairs}; to change a setting, assign to the attribute after loading"
