@@ -114,6 +114,14 @@ def test_expand_catches_wrong_order_and_views(wrong):
     caught(laws.law_expand_repeats_one_value_a_group, wrong, (4, 6))
 
 
+def test_grid_catches_rows_taken_for_columns():
+    class SaysColumnsAreRows(Column):
+        def grid(self, shape):
+            return 1, shape[1], shape[0]
+
+    caught(laws.law_the_grid_shows_where_groups_lie, SaysColumnsAreRows(), (4, 6))
+
+
 def test_misfit_catches_a_structure_that_accepts_what_it_refuses():
     caught(laws.law_misfit_is_what_require_and_split_say, SaysItFitsEverything(), (4, 6))
 

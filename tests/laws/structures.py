@@ -51,6 +51,14 @@ def law_split_and_join_are_differentiable(structure, weight):
     torch.testing.assert_close(leaf.grad, expected)
 
 
+def law_the_grid_shows_where_groups_lie(structure, shape):
+    grid = structure.grid(shape)
+    if grid is not None:
+        outer, groups, inner = grid
+        numbers = torch.arange(groups).reshape(1, groups, 1).expand(outer, groups, inner)
+        assert torch.equal(structure.expand(torch.arange(structure.groups(shape)), shape), numbers.reshape(shape))
+
+
 def law_expand_repeats_one_value_a_group(structure, shape):
     numbers = torch.arange(structure.groups(shape))
     full = structure.expand(numbers, shape)

@@ -49,6 +49,7 @@ def test_round_trip(structure, shape, dtype):
 def test_partition(structure, shape):
     laws.law_every_entry_is_in_exactly_one_group(structure, shape)
     laws.law_expand_repeats_one_value_a_group(structure, shape)
+    laws.law_the_grid_shows_where_groups_lie(structure, shape)
     laws.law_join_and_expand_refuse_wrong_counts(structure, shape)
 
 

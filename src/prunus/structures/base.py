@@ -22,9 +22,9 @@ class Structure(ABC):
     logical (row-major) order of the weight, whatever its memory layout, so channels_last changes nothing.
 
     A member says three things: ``misfit`` (which shapes it refuses, and why), ``_size`` (how many groups of how many
-    members) and, unless groups already lie one after the other, ``_arrange`` and its inverse ``_restore``. One that
-    asks for a count inside small sets of groups, as n:m does, also says the ``budget`` (groups in a set, all of one
-    output) and the ``level`` that it stands for.
+    members) and, unless groups already lie one after the other, ``_arrange``, its inverse ``_restore`` and ``grid``.
+    One that asks for a count inside small sets of groups, as n:m does, also says the ``budget`` (groups in a set, all
+    of one output) and the ``level`` that it stands for.
 
     >>> from prunus.structures import Row
     >>> Row().groups((3, 5)), Row().members((3, 5))
@@ -74,6 +74,14 @@ class Structure(ABC):
         """Count the entries of each group of a tensor of this shape."""
         self.require(shape)
         return self._size(shape)[1]
+
+    def grid(self, shape: Sequence[int]) -> tuple[int, int, int] | None:
+        """Return (outer, groups, inner) where entry [o, g, i] of the row-major weight, so viewed, belongs to group g.
+
+        Kernels that walk the memory read it; None where groups do not lie so regularly.
+        """
+        self.require(shape)
+        return (1, *self._size(shape))
 
     def split(self, weight: Tensor) -> Tensor:
         """Return the weight as (groups, members): differentiable, and a view where the memory layout allows one."""

@@ -61,6 +61,11 @@ class Block(Structure):
     def _grid(self, shape: Sequence[int]) -> tuple[int, int]:
         return shape[0] // self.rows, math.prod(shape[1:]) // self.cols
 
+    def grid(self, shape: Sequence[int]) -> tuple[int, int, int] | None:
+        """Return None: tiles lie across the rows."""
+        self.require(shape)
+        return None
+
     def _size(self, shape: Sequence[int]) -> tuple[int, int]:
         return math.prod(self._grid(shape)), self.rows * self.cols
 

@@ -30,6 +30,11 @@ class Channel(Structure):
         """Refuse fewer than 2 dimensions."""
         return dimension_misfit(shape, least=2)
 
+    def grid(self, shape: Sequence[int]) -> tuple[int, int, int] | None:
+        """Return the outputs, the inputs, and the size of a kernel."""
+        self.require(shape)
+        return shape[0], shape[1], math.prod(shape[2:])
+
     def _size(self, shape: Sequence[int]) -> tuple[int, int]:
         return shape[1], shape[0] * math.prod(shape[2:])
 

@@ -30,6 +30,11 @@ class Column(Structure):
         """Refuse everything but 2 dimensions."""
         return dimension_misfit(shape, least=2, most=2, hint="Channel takes more")
 
+    def grid(self, shape: Sequence[int]) -> tuple[int, int, int] | None:
+        """Return the rows, the columns, and 1."""
+        self.require(shape)
+        return shape[0], shape[1], 1
+
     def _size(self, shape: Sequence[int]) -> tuple[int, int]:
         return shape[1], shape[0]
 

@@ -70,6 +70,11 @@ class NM(Structure):
         left = shape[1] % self.m
         return f"{shape[1]} inputs do not divide into sets of {self.m}, {left} left over" if left else None
 
+    def grid(self, shape: Sequence[int]) -> tuple[int, int, int] | None:
+        """Return that of single weights for a matrix, None for convolutions, whose weights are numbered otherwise."""
+        numbered = super().grid(shape)
+        return numbered if len(shape) == 2 else None
+
     def _size(self, shape: Sequence[int]) -> tuple[int, int]:
         return math.prod(shape), 1
 
