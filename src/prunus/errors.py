@@ -7,6 +7,7 @@ PrunusError
 ├── ScoreError (ValueError)              scores that cannot be ranked (NaN)
 ├── SparsityDecreaseError (RuntimeError) masks would loosen though nothing was said to regrow
 ├── RunError (RuntimeError)              the training loop and the schedule do not fit together
+├── GradientError (RuntimeError)         a gradient holds NaN or infinity and shall not be used
 ├── RecipeError (ValueError)             a recipe with faults, all of them listed
 ├── CheckpointError (RuntimeError)       a file that is truncated, unsafe or of another model
 └── MissingExtraError (ImportError)      an optional package is not installed
@@ -73,6 +74,14 @@ class RunError(PrunusError, RuntimeError):
     """The training loop and the schedule do not fit together.
 
     >>> issubclass(RunError, RuntimeError)
+    True
+    """
+
+
+class GradientError(PrunusError, RuntimeError):
+    """A gradient holds NaN or infinity, and its parameter group says to raise.
+
+    >>> issubclass(GradientError, RuntimeError)
     True
     """
 

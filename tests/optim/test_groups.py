@@ -53,8 +53,8 @@ def test_unknown_and_misspelt_group_settings_are_refused(member) -> None:
         member([{"params": [weight()], "lambda_scal": 0.0}])
     with pytest.raises(SettingError, match="group 0: lambda_scale is -1"):
         member([{"params": [weight()], "lambda_scale": -1}])
-    with pytest.raises(SettingError, match="weight_decay is no setting"):
-        member([{"params": [weight()], "weight_decay": 0.1}])
+    with pytest.raises(SettingError, match="group 0: amsgrad is no setting"):
+        member([{"params": [weight()], "amsgrad": True}])
 
 
 def test_a_default_regularizer_is_copied_and_an_explicit_one_is_taken() -> None:

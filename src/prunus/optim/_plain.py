@@ -15,6 +15,9 @@ from prunus.optim.mirror import dual_dtype
 # Belongs to the machine at hand, not to the training run that is resumed.
 OF_THIS_RUN = ("implementation",)
 
+# Settings that states of the first optimizers lack; they keep the value of this run.
+LATER = ("weight_decay", "lambda_change", "nonfinite")
+
 
 def plain_group(group: dict[str, Any]) -> dict[str, Any]:
     """Return a parameter group with its regularizer written out as settings, plus its random state where it has one.
@@ -67,6 +70,7 @@ class Loading:
         for group, before, other in zip(optimizer.param_groups, self.live, self.saved["param_groups"], strict=True):
             reg = before["reg"]
             group.update({key: before[key] for key in OF_THIS_RUN}, reg=reg)
+            group.update({key: before[key] for key in LATER if key in before and key not in other})
             reg.lamda = other["reg"]["lamda"]
             if "state" in other["reg"]:
                 reg.load_state_dict(deepcopy(other["reg"]["state"]))
@@ -88,7 +92,7 @@ def _require_same_group(index: int, group: dict[str, Any], saved: dict[str, Any]
         raise CheckpointError(
             f"group {index} has {len(group['params'])} parameters, the saved one {len(saved['params'])}"
         )
-    missing = sorted(group.keys() - saved.keys() - {"name", "param_names"})
+    missing = sorted(group.keys() - saved.keys() - {"name", "param_names", *LATER, *OF_THIS_RUN})
     if missing:
         raise CheckpointError(
             f"group {index} of the saved state has no {', '.join(missing)}: another optimizer wrote it"

@@ -33,6 +33,12 @@ class AdaBreg(BregmanOptimizer):
         delta: Elastic-net parameter δ > 0. Default 1. Scales the weights that survive, not which ones do.
         betas: Decays of the two moments, each in [0, 1). Default (0.9, 0.999).
         eps: ε ≥ 0, in units of the gradient. Default 1e-8.
+        weight_decay: w ≥ 0; adds w·θ to the gradient, before the moments. Default 0. For decay that is not
+            in the gradient see docs/methods/bregman_optimizers.md: it would mean nothing.
+        lambda_change: What a new λ does to the duals. "none" (default): nothing, as in the paper; survivors shift by
+            −δ·(λ′ − λ)·sign θ at the next step. "keep_survivors": their duals move along, so that they stay.
+        nonfinite: "propagate" (default), "skip" or "raise": what a NaN or infinite gradient does, see
+            :class:`BregmanOptimizer`.
         implementation: "foreach" (default) or "loop"; bit-equal on a CPU, equal to rounding on a GPU.
 
     State per parameter: ``step`` (int), ``sub_grad`` (v), ``exp_avg`` (m₁), ``exp_avg_sq`` (m₂).
@@ -65,9 +71,23 @@ class AdaBreg(BregmanOptimizer):
         delta: float = 1.0,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        lambda_change: str = "none",
+        nonfinite: str = "propagate",
         implementation: str = "foreach",
     ) -> None:
-        super().__init__(params, reg, lr=lr, delta=delta, betas=betas, eps=eps, implementation=implementation)
+        super().__init__(
+            params,
+            reg,
+            lr=lr,
+            delta=delta,
+            betas=betas,
+            eps=eps,
+            weight_decay=weight_decay,
+            lambda_change=lambda_change,
+            nonfinite=nonfinite,
+            implementation=implementation,
+        )
 
     def _fresh(self, parameter: Tensor, group: dict[str, Any]) -> dict[str, Any]:
         start = super()._fresh(parameter, group)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from copy import deepcopy
+from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -12,11 +13,15 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
-from prunus.errors import SettingError
+from prunus.errors import PrunusError, SettingError
 from prunus.optim._buckets import buckets
 from prunus.optim._plain import Loading, plain_group
+from prunus.optim.checks import misfits, parameter_name, raise_all, require_not_captured
+from prunus.optim.decay import decayed
+from prunus.optim.lambda_change import settle_
 from prunus.optim.mirror import dual_dtype, start_dual
-from prunus.optim.settings import require_settings
+from prunus.optim.nonfinite import screened
+from prunus.optim.settings import setting_faults
 from prunus.regularizers import RegNone, Regularizer
 
 
@@ -47,13 +52,20 @@ class BregmanOptimizer(Optimizer):
     - A parameter without gradient is left alone: no state, no prox, no step count.
     - Half precision parameters keep float32 state; their values are written from the float32 result.
     - Values are written in place; storage, strides and memory format of a parameter never change.
-    - A NaN in a gradient enters the dual and stays there, as it does in the moments of any optimizer. Nothing looks for
-      it, since looking would wait for the device; clip with ``error_if_nonfinite=True`` or use a GradScaler.
+    - ``weight_decay`` adds its multiple of the weight to the gradient. Decoupled decay would mean nothing here: the
+      next step rebuilds the weight from the dual.
+    - ``nonfinite`` says what a NaN or an infinity in a gradient does. "propagate" (default): it enters the dual and
+      stays there, as in the moments of any optimizer; nothing looks for it. "skip": the parameter sits the step out
+      (weight, dual, moments and step count stay) and NoEffect is warned. "raise": GradientError names the parameters
+      before anything has moved. The last two read one number a parameter back from the device each step.
+    - Learning rate, λ and step count are numbers of the host, which a CUDA graph would freeze, so ``step`` refuses to
+      be captured. A captured forward and backward stays valid, since no weight ever changes its storage.
 
     Raises:
-        SettingError: a setting out of range or unknown, one regularizer object in two groups, a complex parameter, a
-            sparse gradient.
+        SettingError: settings out of range or unknown, one regularizer object in two groups, complex parameters; a
+            sparse gradient. The constructor lists everything it found in one error.
         StructureError: the regularizer of a group cannot split one of its parameters.
+        RunError: ``step`` inside a CUDA graph capture.
 
     >>> from prunus.optim import OPTIMIZERS
     >>> [issubclass(member, BregmanOptimizer) for member in OPTIMIZERS.values()]
@@ -62,32 +74,35 @@ class BregmanOptimizer(Optimizer):
 
     has_dual: ClassVar[bool] = True
 
+    _found: list[PrunusError] | None = None  # the faults so far, while the constructor runs
+
     def __init__(self, params: ParamsT, reg: Regularizer | None, **settings: Any) -> None:
         defaults = {**settings, "reg": RegNone() if reg is None else reg, "lambda_scale": 1.0}
-        require_settings(defaults, defaults)
+        self._found = [SettingError(fault) for fault in setting_faults(defaults, defaults)]
         super().__init__(params, defaults)
+        found, self._found = self._found, None
+        raise_all(type(self).__name__, found)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group: settings are checked, a default regularizer is copied, an explicit one is taken as it is."""
-        where = f"group {len(self.param_groups)}: "
-        group = dict(param_group)
-        require_settings({k: v for k, v in group.items() if k != "reg" or v is not None}, self.defaults, where)
-        if group.get("reg") is None:
-            group["reg"] = deepcopy(self.defaults["reg"])
-        if any(group["reg"] is other["reg"] for other in self.param_groups):
-            raise SettingError(
-                f"{where}reg is also the reg of another group, so one λ would steer both; pass a copy.deepcopy"
-            )
+        index = len(self.param_groups)
+        group = {key: value for key, value in param_group.items() if key != "reg" or value is not None}
+        faults: list[PrunusError] = [
+            SettingError(fault) for fault in setting_faults(group, self.defaults, f"group {index}: ")
+        ]
+        group.setdefault("reg", deepcopy(self.defaults["reg"]))
         super().add_param_group(group)
-        try:
-            self._require_fit(len(self.param_groups) - 1)
-        except Exception:
+        faults += misfits(self.param_groups, index)
+        if self._found is not None:
+            self._found += faults
+        elif faults:
             self.param_groups.pop()
-            raise
+            raise_all(type(self).__name__, faults)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
         """Take one step; ``closure`` is evaluated once, with gradients enabled, and its loss returned."""
+        require_not_captured(type(self).__name__)
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -153,32 +168,21 @@ class BregmanOptimizer(Optimizer):
             state["step"] += 1
         wide = [p.to(dual_dtype(p)) for p in params]
         grads = [p.grad.to(w.dtype) for p, w in zip(params, wide, strict=True)]  # type: ignore[union-attr]
-        self._update_(wide, grads, states, group)
+        if self.has_dual:
+            settle_(wide, states, group)
+        self._update_(wide, decayed(grads, wide, group["weight_decay"]), states, group)
         for p, w in zip(params, wide, strict=True):
             if w is not p:
                 p.copy_(w)
 
     def _ready(self, index: int) -> list[Tensor]:
-        """Return the parameters of a group that have a gradient; refuse sparse ones before anything has moved."""
-        ready = [p for p in self.param_groups[index]["params"] if p.grad is not None]
+        """Return the parameters of a group that shall step; refuse what cannot before anything has moved."""
+        group = self.param_groups[index]
+        ready = [p for p in group["params"] if p.grad is not None]
         for p in ready:
             if p.grad.layout is not torch.strided:
                 raise SettingError(
-                    f"{self._name(index, p)} has a sparse gradient, which {type(self).__name__} cannot use. "
+                    f"{parameter_name(group, index, p)} has a sparse gradient, which {type(self).__name__} cannot use. "
                     "Build the embedding with sparse=False"
                 )
-        return ready
-
-    def _require_fit(self, index: int) -> None:
-        """Refuse at construction what the rule or the regularizer of a group could not handle at a step."""
-        for p in self.param_groups[index]["params"]:
-            if p.is_complex():
-                raise SettingError(f"{self._name(index, p)} is complex; split it with torch.view_as_real")
-            self.param_groups[index]["reg"].radius(p.shape)
-
-    def _name(self, index: int, parameter: Tensor) -> str:
-        """Return how messages call a parameter."""
-        group = self.param_groups[index]
-        place = next(i for i, p in enumerate(group["params"]) if p is parameter)
-        names = group.get("param_names")
-        return f"parameter {place} of group {index}" + (f" ({names[place]!r})" if names else "")
+        return screened(ready, group["nonfinite"], partial(parameter_name, group, index))

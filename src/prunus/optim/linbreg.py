@@ -31,6 +31,12 @@ class LinBreg(BregmanOptimizer):
         reg: Regularizer J; None (default) is RegNone, which makes this ``SGD(lr * delta)``. Each group gets a copy.
         delta: Elastic-net parameter δ > 0. Default 1. Scales the weights that survive, not which ones do.
         momentum: β in [0, 1). Default 0, which keeps no buffer. The paper's momentum runs use 0.9.
+        weight_decay: w ≥ 0; adds w·θ to the gradient, before the momentum. Default 0. For decay that is not
+            in the gradient see docs/methods/bregman_optimizers.md: it would mean nothing.
+        lambda_change: What a new λ does to the duals. "none" (default): nothing, as in the paper; survivors shift by
+            −δ·(λ′ − λ)·sign θ at the next step. "keep_survivors": their duals move along, so that they stay.
+        nonfinite: "propagate" (default), "skip" or "raise": what a NaN or infinite gradient does, see
+            :class:`BregmanOptimizer`.
         implementation: "foreach" (default) or "loop"; bit-equal on a CPU, equal to rounding on a GPU.
 
     State per parameter: ``step`` (int), ``sub_grad`` (v), ``momentum_buffer`` (m, once momentum is above 0).
@@ -61,9 +67,22 @@ class LinBreg(BregmanOptimizer):
         reg: Regularizer | None = None,
         delta: float = 1.0,
         momentum: float = 0.0,
+        weight_decay: float = 0.0,
+        lambda_change: str = "none",
+        nonfinite: str = "propagate",
         implementation: str = "foreach",
     ) -> None:
-        super().__init__(params, reg, lr=lr, delta=delta, momentum=momentum, implementation=implementation)
+        super().__init__(
+            params,
+            reg,
+            lr=lr,
+            delta=delta,
+            momentum=momentum,
+            weight_decay=weight_decay,
+            lambda_change=lambda_change,
+            nonfinite=nonfinite,
+            implementation=implementation,
+        )
 
     def _update_(
         self, params: list[Tensor], grads: list[Tensor], states: list[dict[str, Any]], group: dict[str, Any]

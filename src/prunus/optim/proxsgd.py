@@ -23,6 +23,10 @@ class ProxSGD(BregmanOptimizer):
         params: Parameters, or dicts of groups; a group may override every setting, plus ``lambda_scale`` and ``name``.
         lr: Step size τ ≥ 0. Default 1e-3; 0.1 is a good start, as for SGD.
         reg: Regularizer J; None (default) is RegNone, which makes this ``SGD(lr)``. Each group gets a copy.
+        weight_decay: w ≥ 0; adds w·θ to the gradient, before the step. Default 0. For decay that is not
+            in the gradient see docs/methods/bregman_optimizers.md: it would mean nothing.
+        nonfinite: "propagate" (default), "skip" or "raise": what a NaN or infinite gradient does, see
+            :class:`BregmanOptimizer`.
         implementation: "foreach" (default) or "loop"; bit-equal on a CPU, equal to rounding on a GPU.
 
     State per parameter: ``step`` (int).
@@ -48,9 +52,16 @@ class ProxSGD(BregmanOptimizer):
     has_dual: ClassVar[bool] = False
 
     def __init__(
-        self, params: ParamsT, lr: float = 1e-3, reg: Regularizer | None = None, implementation: str = "foreach"
+        self,
+        params: ParamsT,
+        lr: float = 1e-3,
+        reg: Regularizer | None = None,
+        weight_decay: float = 0.0,
+        nonfinite: str = "propagate",
+        implementation: str = "foreach",
     ) -> None:
-        super().__init__(params, reg, lr=lr, implementation=implementation)
+        rule = {"lr": lr, "weight_decay": weight_decay, "nonfinite": nonfinite, "implementation": implementation}
+        super().__init__(params, reg, **rule)
 
     def _update_(
         self, params: list[Tensor], grads: list[Tensor], states: list[dict[str, Any]], group: dict[str, Any]
