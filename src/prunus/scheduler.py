@@ -305,7 +305,7 @@ class CompressionScheduler:
         self._started = True
 
     def _agenda(self, moment: Moment, unit: str) -> Agenda:
-        return Agenda([p for p in self.policies if p.policy.action.moment is moment and p.window.unit == unit])
+        return Agenda([p for p in self.policies if moment in p.policy.action.moments and p.window.unit == unit])
 
     def _begin_policies(self) -> None:
         for policy in self.policies:

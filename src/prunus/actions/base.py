@@ -90,7 +90,7 @@ class Action(ABC):
     """
 
     moment: ClassVar[Moment]
-    """When the action is due inside its epoch or step."""
+    """When the action is due inside its epoch or step; ``moments`` where that is at more than one place."""
     unit: ClassVar[str] = "epoch"
     """The unit of the window that a policy without a window gets."""
     ramps: ClassVar[bool] = True
@@ -103,6 +103,11 @@ class Action(ABC):
     """Whether the action keeps its promise only when it acts after every optimizer step."""
     needs_progress: bool = True
     """Whether the action asks how much of its window is over."""
+
+    @property
+    def moments(self) -> tuple[Moment, ...]:
+        """Every moment at which the action is due: at ``DURING`` its penalty is asked for, at the others it fires."""
+        return (self.moment,)
 
     @abstractmethod
     def bind(self, site: Site) -> Bound:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor
 
 from prunus.actions.base import Action, Bound, Moment, Site
+from prunus.errors import SettingError
+from prunus.measure import sparsity
 from prunus.regularizers import Regularizer
 from prunus.select import Select, Target, targets
+from prunus.steering import FeedbackLoop, Steering
 
 
 @dataclass(frozen=True)
@@ -23,7 +27,11 @@ class Regularize(Action):
     Args:
         regularizer: member of :mod:`prunus.regularizers`; its ``lamda`` is λ, in units of the loss.
         select: which parameters. Default: every weight matrix and kernel.
+        steering: what moves λ: ``AdditiveLambda`` or another member that takes readings of the sparsity. After every
+            optimizer step it is told the share of exact zeros among the chosen weights, masked places included. None
+            leaves λ alone. One object serves one run.
 
+    Errors: SettingError for a steering that takes no readings.
     Source: Tibshirani 1996 (lasso); Yuan and Lin 2006 (group lasso).
 
     >>> import torch
@@ -42,12 +50,36 @@ class Regularize(Action):
 
     regularizer: Regularizer
     select: Select = Select()
+    steering: Steering | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a steering that acts on Bregman optimizers only."""
+        if self.steering is not None and not isinstance(self.steering, FeedbackLoop):
+            wanted = "one that takes readings of the sparsity, such as AdditiveLambda()"
+            raise SettingError(f"steering is {self.steering!r}, expected {wanted}")
+
+    @property
+    def moments(self) -> tuple[Moment, ...]:
+        """While the loss is computed; with a steering also after every step."""
+        return (Moment.DURING,) if self.steering is None else (Moment.DURING, Moment.AFTER)
+
+    @property
+    def unit(self) -> str:  # type: ignore[override]
+        """Steps, where a steering counts them."""
+        return "epoch" if self.steering is None else "step"
+
+    @property
+    def every_step(self) -> bool:  # type: ignore[override]
+        """A steering takes a reading after every step."""
+        return self.steering is not None
 
     def bind(self, site: Site) -> Bound:
         """Choose the targets and evaluate the regularizer once, so that a misfit shows before training."""
         chosen = targets(site.model, self.select)
         for target in chosen:
             self.regularizer(target.canonical(target.parameter.detach()))
+        if isinstance(self.steering, FeedbackLoop):
+            return _SteeredPenalty(self.regularizer, chosen, self.steering)
         return _Penalty(self.regularizer, chosen)
 
 
@@ -65,3 +97,32 @@ class _Penalty(Bound):
             return None
         terms = [self.regularizer(target.canonical(target.parameter)) for target in self.chosen]
         return sum(terms[1:], start=terms[0])
+
+
+class _SteeredPenalty(_Penalty):
+    """A penalty whose λ follows the sparsity."""
+
+    def __init__(self, regularizer: Regularizer, chosen: list[Target], steering: FeedbackLoop) -> None:
+        super().__init__(regularizer, chosen)
+        self.steering = steering
+
+    def begin(self) -> None:
+        """Start with the λ of the steering."""
+        self.regularizer.lamda = self.steering.lambda_value
+
+    def fire(self, time: int, progress: float) -> None:
+        """Take a reading after optimizer step ``time``; its λ counts from the next loss on."""
+        self.regularizer.lamda = self.steering.step(sparsity(self.parameters))
+
+    def metrics(self) -> dict[str, float]:
+        """Return the steering's figures, λ among them."""
+        return self.steering.metrics()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the steering's state."""
+        return self.steering.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take back what :meth:`state_dict` returned, λ included."""
+        self.steering.load_state_dict(state)
+        self.begin()

@@ -25,8 +25,13 @@ class Target:
 
     @property
     def parameter(self) -> nn.Parameter:
-        """The live parameter, looked up anew so that ``model.to(...)`` is followed."""
-        return self.module._parameters[self.parameter_name]  # type: ignore[return-value]
+        """The live parameter, looked up anew so that ``model.to(...)`` is followed.
+
+        When torch.nn.utils.prune takes the parameter over in the middle of a run, it lives on as ``weight_orig``.
+        """
+        live = self.module._parameters
+        name = self.parameter_name
+        return live[name] if name in live else live[f"{name}_orig"]  # type: ignore[return-value]
 
     @property
     def transposed(self) -> bool:

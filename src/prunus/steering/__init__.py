@@ -1,5 +1,6 @@
 """What moves λ, or caps what may live, while a Bregman optimizer trains."""
 
+from prunus.steering._loop import FeedbackLoop
 from prunus.steering.additive import AdditiveLambda
 from prunus.steering.base import Steering, require_steerable, set_lambda
 from prunus.steering.budget import SparsityBudget
@@ -14,6 +15,7 @@ STEERING: dict[str, type[Steering]] = {
 __all__ = [
     "STEERING",
     "AdditiveLambda",
+    "FeedbackLoop",
     "LambdaScheduler",
     "SparsityBudget",
     "Steering",
