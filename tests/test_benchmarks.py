@@ -73,5 +73,5 @@ def test_the_recipes_are_what_was_measured(recipe: str, method: str) -> None:
     from prunus.tasks import vision
 
     _, policies = magnitude.METHODS[method](vision.lenet_300_100(), 0.95)
-    path = Path(run.__file__).parent.parent / "recipes" / "fashion" / f"{recipe}.yaml"
+    path = Path(run.__file__).parent.parent / "recipes" / "fashion_mnist" / f"{recipe}.yaml"
     assert recipes.load(path)[:-1] == policies
