@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.hooks import RemovableHandle
 
+from prunus import _native
 from prunus._pieces import CHUNK, WORD, clear_, lost, one_thread
 from prunus.errors import CheckpointError, Faults, SelectionError, SparsityDecreaseError, StructureError, did_you_mean
 from prunus.select import Target
@@ -19,8 +20,9 @@ class MaskStore:
     """Masks of a model's targets, kept beside the parameters so that names and state-dict keys never change.
 
     A mask is a bool tensor of its weight's shape, True keeps. Masks only tighten unless ``regrow`` is said.
-    Inside, a mask is -1 where it keeps and 0 where it prunes, so enforcing it is a bitwise "and": one byte a weight, or
-    as many as the weight has where the tensor is small, which saves widening them at every step.
+    Inside, a mask is -1 where it keeps and 0 where it prunes, so enforcing it is a bitwise "and": one byte a weight, in
+    one native call for all of them. Where there is no compiler it is a torch operation for each, and masks of small
+    tensors are as wide as the weights, which saves widening them at every step.
 
     Args:
         targets: the parameters that may be masked; a target without a mask is dense.
@@ -38,6 +40,10 @@ class MaskStore:
     def __init__(self, targets: list[Target]) -> None:
         self._targets: dict[str, Target] = {target.name: target for target in targets}
         self._kept: dict[str, Tensor] = {}
+        self._stale = True  # whether the three below are still to be found for the present masks
+        self._table: _native.Clearing | None = None  # what one native call clears
+        self._swept: list[Target] = []  # the targets in it, in order
+        self._rest: list[str] = []  # those that take one operation each
 
     def __contains__(self, name: object) -> bool:
         """Whether the named target has a mask."""
@@ -77,6 +83,7 @@ class MaskStore:
         """
         fresh = {name: self._checked(name, mask, regrow) for name, mask in masks.items()}
         self._kept.update(fresh)
+        self._stale = True
 
     def tighten(self, pruned: Mapping[str, Tensor]) -> None:
         """Prune more places, all or none; nothing comes back.
@@ -89,15 +96,38 @@ class MaskStore:
         for name, marks in pruned.items():
             kept = self._laid_out(name, marks).sub_(1)
             self._kept[name] = kept.bitwise_and_(self._kept[name].to(kept)) if name in self._kept else kept
+        self._stale = True
+
+    def apply_(self) -> None:
+        """Set every pruned weight to +0.0, in place."""
+        if self._stale or (self._table and not self._table.fits([target.parameter for target in self._swept])):
+            self._lay_table()
+        if self._table:
+            self._table.run()
+        if self._rest:
+            self._clear_rest_()
+
+    def _lay_table(self) -> None:
+        """Sort the masks into those that one native call enforces, laid out as their weights are now, and the rest."""
+        weights = {name: self._targets[name].parameter for name in self._kept}
+        swept = {name: w for name, w in weights.items() if _native.available() and _native.can_clear(w)}
+        for name, weight in swept.items():
+            if not _native.matches(self._kept[name], weight):
+                self._kept[name] = self._laid_out(name, self._kept[name])
+        self._swept = [self._targets[name] for name in swept]
+        self._table = _native.Clearing(list(swept.values()), [self._kept[name] for name in swept]) if swept else None
+        self._rest = [name for name in weights if name not in swept]
+        self._stale = False
 
     @torch.no_grad()
     @one_thread()
-    def apply_(self) -> None:
-        """Set every pruned weight to +0.0, in place."""
-        for name, kept in self._kept.items():
-            parameter = self._targets[name].parameter
+    def _clear_rest_(self) -> None:
+        """Clear one by one what no table holds."""
+        for name in self._rest:
+            parameter, kept = self._targets[name].parameter, self._kept[name]
             if kept.device != parameter.device or kept.element_size() > parameter.element_size():
                 kept = self._kept[name] = self._laid_out(name, kept)  # the model was moved or narrowed
+                self._stale = True
             clear_(parameter, kept)
 
     def attach(self, optimizer: torch.optim.Optimizer) -> RemovableHandle:
@@ -121,6 +151,7 @@ class MaskStore:
         self._kept = {
             name: self._laid_out(name, unpack(saved["pruned"], saved["shape"])).sub_(1) for name, saved in state.items()
         }
+        self._stale = True
 
     def _checked(self, name: str, mask: Tensor, regrow: bool) -> Tensor:
         """Return the bytes of a mask that fits its target and, unless it may regrow, lies within the old one."""
@@ -143,7 +174,8 @@ class MaskStore:
     def _laid_out(self, name: str, flags: Tensor) -> Tensor:
         """Copy flags to integers in the weight's memory format and device, so that applying is one plain pass."""
         parameter = self._targets[name].parameter
-        dtype = WORD[parameter.element_size()] if parameter.numel() <= CHUNK else torch.int8
+        widen = parameter.numel() <= CHUNK and not _native.available()
+        dtype = WORD[parameter.element_size()] if widen else torch.int8
         return torch.empty_like(parameter, dtype=dtype).copy_(flags)
 
     def _require_target(self, name: str) -> None:

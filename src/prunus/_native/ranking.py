@@ -1,0 +1,92 @@
+"""Score, rank and mark at the speed of reading memory: the kernels behind selection."""
+
+from __future__ import annotations
+
+from ctypes import c_float, c_int
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from prunus._native.library import COUNT, POINTER, available, library
+
+Grid = tuple[int, int, int]
+"""(outer, groups, inner): entry [o, g, i] of the memory belongs to group g."""
+SIZES = (2, 4, 8)
+"""Sizes of the sets that :func:`rank` can rank."""
+SIGNATURES: dict[str, tuple[Any, ...]] = {
+    "prunus_any": (POINTER, POINTER, COUNT, COUNT, COUNT),
+    "prunus_group_sums": (POINTER, POINTER, COUNT, COUNT, COUNT, c_int),
+    "prunus_lower": (POINTER, POINTER, POINTER, COUNT, c_int),
+    "prunus_mark": (POINTER, POINTER, POINTER, COUNT, c_float, COUNT),
+    "prunus_rank": (POINTER, POINTER, POINTER, COUNT, COUNT, COUNT),
+    "prunus_repeat": (POINTER, POINTER, COUNT, COUNT, COUNT),
+    "prunus_upper": (POINTER, POINTER, POINTER, COUNT),
+}
+
+
+def can_walk(tensor: Tensor, dtype: torch.dtype) -> bool:
+    """Say whether a kernel may walk this memory: plain, contiguous, on the CPU, of this dtype.
+
+    >>> can_walk(torch.zeros(4, 2).T, torch.float32), can_walk(torch.zeros(4), torch.float64)
+    (False, False)
+    """
+    plain = tensor.is_cpu and type(tensor) in (Tensor, torch.nn.Parameter)
+    return plain and tensor.dtype == dtype and tensor.is_contiguous() and available()
+
+
+def group_sums(values: Tensor, grid: Grid, *, square: bool = False) -> Tensor:
+    """Return the sum of the absolute values (or squares) of each group, added up in float64."""
+    sums = torch.zeros(grid[1], dtype=torch.float64)
+    _kernel("prunus_group_sums")(sums.data_ptr(), values.data_ptr(), *grid, square)
+    return sums
+
+
+def repeat(flags: Tensor, grid: Grid, shape: tuple[int, ...]) -> Tensor:
+    """Return a bool tensor of ``shape`` with the flag of its group at each place."""
+    out = torch.empty(shape, dtype=torch.bool)
+    _kernel("prunus_repeat")(out.data_ptr(), flags.data_ptr(), *grid)
+    return out
+
+
+def any_in_groups(mask: Tensor, grid: Grid) -> Tensor:
+    """Say for each group whether any of its places is True."""
+    found = torch.zeros(grid[1], dtype=torch.bool)
+    _kernel("prunus_any")(found.data_ptr(), mask.data_ptr(), *grid)
+    return found
+
+
+def rank(kept: Tensor, scores: Tensor, keep: int, alive: Tensor | None) -> bool:
+    """Mark the ``keep`` largest of each row (2, 4 or 8 entries); say whether a candidate is NaN."""
+    rows, size = scores.shape
+    return bool(_kernel("prunus_rank")(kept.data_ptr(), scores.data_ptr(), _address(alive), rows * size, size, keep))
+
+
+def count_upper(counts: Tensor, scores: Tensor, alive: Tensor | None) -> bool:
+    """Add the candidates to 65,536 counts by the upper half of their ordered bits; say whether one is NaN."""
+    kernel = _kernel("prunus_upper")
+    return bool(kernel(counts.data_ptr(), scores.data_ptr(), _address(alive), scores.numel()))
+
+
+def count_lower(counts: Tensor, scores: Tensor, alive: Tensor | None, upper: int) -> None:
+    """Add the candidates whose upper half is ``upper`` to 65,536 counts by the lower half."""
+    _kernel("prunus_lower")(counts.data_ptr(), scores.data_ptr(), _address(alive), scores.numel(), upper)
+
+
+def mark_above(kept: Tensor, scores: Tensor, alive: Tensor | None, value: float, spare: int) -> int:
+    """Mark the candidates above ``value`` and the first ``spare`` equal to it; return how many are left to mark."""
+    kernel = _kernel("prunus_mark")
+    return int(kernel(kept.data_ptr(), scores.data_ptr(), _address(alive), scores.numel(), value, spare))
+
+
+def _address(mask: Tensor | None) -> int | None:
+    return None if mask is None else mask.data_ptr()
+
+
+@cache
+def _kernel(name: str) -> Any:
+    kernel = getattr(library(), name)
+    kernel.argtypes = SIGNATURES[name]
+    kernel.restype = COUNT
+    return kernel
