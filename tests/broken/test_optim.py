@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from functools import partial
 
 import pytest
 import torch
 
+from prunus.errors import NoEffect
 from prunus.optim import AdaBreg, LinBreg
 from prunus.regularizers import RegL1
 from tests.laws import optim as laws
@@ -135,7 +137,48 @@ class OneRegForAll(LinBreg):
         super()._update_(params, grads, states, {**group, "reg": self.param_groups[0]["reg"]})
 
 
+class DecaysOutsideTheGradient(LinBreg):
+    def _update_(self, params, grads, states, group):
+        decay = group["weight_decay"]
+        super()._update_(params, [g - decay * p for g, p in zip(grads, params, strict=True)], states, group)
+        for p in params:
+            p.mul_(1 - group["lr"] * decay)
+
+
+class LetsSurvivorsShift(LinBreg):
+    def _advance(self, params, group):
+        super()._advance(params, {**group, "lambda_change": "none"})
+
+
+class ForgetsTheLambdaOfTheLastStep(LinBreg):
+    def load_state_dict(self, state_dict):
+        super().load_state_dict(state_dict)
+        for state in self.state.values():
+            state.pop("lamda", None)
+
+
+class SkipsTheWeightOnly(LinBreg):
+    def _ready(self, index):
+        bad = [p for p in self.param_groups[index]["params"] if not p.grad.isfinite().all()]
+        self.stay = [(p, p.detach().clone()) for p in bad]
+        for p in bad:
+            p.grad.nan_to_num_(0.0, 0.0, 0.0)
+        return self.param_groups[index]["params"]
+
+    def step(self, closure=None):
+        super().step(closure)
+        for p, before in self.stay:
+            p.data.copy_(before)
+            warnings.warn("the gradient of parameter 0 of group 0 held NaN or infinity", NoEffect, stacklevel=1)
+
+
+class StepsOnScaledGradients(LinBreg):
+    _step_supports_amp_scaling = True
+
+
 HALF = {"lr": 0.1}
+DECAY = {"lr": 0.1, "weight_decay": 0.5}
+KEEP = {"lr": 0.1, "lambda_change": "keep_survivors"}
 MOMENTUM = {"lr": 0.1, "momentum": 0.9, "delta": 0.5}
 CASES = [
     (ProxFirst, partial(laws.law_follows_its_twin, twin=TWINS["linbreg"]), HALF),
@@ -155,6 +198,12 @@ CASES = [
     (RestoresNoLambda, laws.law_resumes_bit_equal, HALF),
     (ReplacesRegularizer, laws.law_resumes_bit_equal, HALF),
     (SharesState, laws.law_load_shares_nothing, HALF),
+    (DecaysOutsideTheGradient, partial(laws.law_follows_its_twin, twin=TWINS["linbreg"]), DECAY),
+    (LetsSurvivorsShift, laws.law_survivors_stay, HALF),
+    (LetsSurvivorsShift, partial(laws.law_follows_its_twin_while_lambda_moves, twin=TWINS["linbreg"]), KEEP),
+    (ForgetsTheLambdaOfTheLastStep, laws.law_resumes_bit_equal, KEEP),
+    (SkipsTheWeightOnly, laws.law_skips_what_is_not_finite, HALF),
+    (StepsOnScaledGradients, laws.law_overflows_change_nothing, HALF),
     (OneRegForAll, partial(laws.law_groups_are_optimizers, make_other=partial(RegL1, lamda=0.4)), HALF),
 ]
 

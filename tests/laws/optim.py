@@ -10,11 +10,12 @@ from functools import cache
 from itertools import islice
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor
 from torch.nn import Parameter
 
-from prunus.errors import StructureError
+from prunus.errors import NoEffect, StructureError
 
 SHAPES = ((4, 3), (3, 2, 2, 2), (5,), (2, 3, 2), (0, 4))
 
@@ -93,6 +94,79 @@ def trajectory(twin: Callable[..., Iterator[Tensor]], make_reg, rule: tuple, ind
     """Return a twin's first 100 places from one of the starts; the same for every dtype and implementation."""
     run = twin(starts(make_reg())[index], pull, make_reg(), **dict(rule))
     return torch.stack(list(islice(run, 100)))
+
+
+def wandering(step: int) -> float:
+    """Return a λ that stands, jumps, rises, falls to nothing and comes back."""
+    return (0.2, 0.2, 0.5, 0.55, 0.3, 0.0, 0.1)[step % 7]
+
+
+def law_follows_its_twin_while_lambda_moves(member, twin: Callable[..., Iterator[Tensor]], make_reg, settings) -> None:
+    """28 steps agree with the float64 loops to 1e-12 though λ is another at most of them."""
+    rule = {key: value for key, value in settings.items() if key != "implementation"}
+    for start in starts(make_reg()):
+        p, reg = Parameter(start.clone()), make_reg()
+        optimizer = member([{"params": [p], "reg": reg}], **settings)
+        expected = twin(start, pull, make_reg(), lambdas=wandering, **rule)
+        for step in range(28):
+            reg.lamda = wandering(step)
+            train(optimizer, [p], range(step, step + 1))
+            torch.testing.assert_close(p.detach(), next(expected), rtol=1e-12, atol=1e-12)
+
+
+def law_survivors_stay(member, make_reg, settings: dict) -> None:
+    """Under "keep_survivors" a λ that moves leaves every survivor where it is, and kills none while it rises."""
+    params = parameters(make_reg())
+    for p in params:
+        p.data.abs_()  # within reach of every regularizer
+    optimizer = member(params, reg=make_reg(), **{**settings, "lambda_change": "keep_survivors"})
+    train(optimizer, params, range(1), lambda theta, step: torch.zeros_like(theta))
+    before = [p.detach().clone() for p in params]
+    for lamda in (0.7, 0.3, 2.0, 0.25):
+        optimizer.param_groups[0]["reg"].lamda = lamda
+        train(optimizer, params, range(1), lambda theta, step: torch.zeros_like(theta))
+        for p, start in zip(params, before, strict=True):
+            torch.testing.assert_close(p.detach(), start, rtol=1e-12, atol=1e-12)
+
+
+def law_skips_what_is_not_finite(member, make_reg, settings: dict) -> None:
+    """Under "skip" a parameter with a bad gradient keeps weight, state and step count; its neighbours step as ever."""
+    bad, good, alone = (Parameter(starts(make_reg(), torch.float32)[0].clone()) for _ in range(3))
+    optimizer = member([bad, good], reg=make_reg(), nonfinite="skip", **settings)
+    reference = member([alone], reg=make_reg(), **settings)
+    train(optimizer, [bad, good], range(2))
+    train(reference, [alone], range(2))
+    weight, state = bad.detach().clone(), copy.deepcopy(optimizer.state[bad])
+    for step, poison in enumerate((float("nan"), float("inf"), -float("inf")), 2):
+        for p in (bad, good, alone):
+            p.grad = pull(p.detach(), step)
+        bad.grad[-1, -1] = poison
+        with pytest.warns(NoEffect, match="parameter 0 of group 0 held NaN or infinity"):
+            optimizer.step()
+        reference.step()
+    assert torch.equal(bad, weight) and torch.equal(good, alone) and optimizer.state[good]["step"] == 5
+    torch.testing.assert_close(optimizer.state[bad], state, rtol=0, atol=0)
+
+
+def law_overflows_change_nothing(member, make_reg, settings: dict) -> None:
+    """A GradScaler unscales before the dual moves; a step it skips leaves weights, duals and step counts alone."""
+    scaled, plain = (Parameter(starts(make_reg(), torch.float32)[0].clone()) for _ in range(2))
+    optimizer, reference = (member([p], reg=make_reg(), **settings) for p in (scaled, plain))
+    scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    for factor in (1.0, 1.0, float("inf"), 1.0):
+        before = copy.deepcopy(optimizer.state_dict()), scaled.detach().clone()
+        for p in (scaled, plain):
+            p.grad = None
+        scaler.scale(factor * (scaled - 0.5).square().sum()).backward()
+        scaler.step(optimizer)
+        scaler.update()
+        if factor == 1.0:
+            (plain - 0.5).square().sum().backward()
+            reference.step()
+        else:
+            assert torch.equal(scaled, before[1])
+            torch.testing.assert_close(optimizer.state_dict()["state"], before[0]["state"], rtol=0, atol=0)
+        assert torch.equal(scaled, plain)  # the scales are powers of two
 
 
 def law_implementations_agree(member, make_reg, settings: dict) -> None:

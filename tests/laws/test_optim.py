@@ -16,11 +16,15 @@ from tests.twins.optim import TWINS
 SETTINGS = {
     "adabreg": [
         {"lr": 0.05},
-        {"lr": 0.02, "delta": 2.0, "betas": (0.5, 0.9), "eps": 0.1},
-        {"lr": 0.1, "betas": (0.0, 0.0)},
+        {"lr": 0.02, "delta": 2.0, "betas": (0.5, 0.9), "eps": 0.1, "weight_decay": 0.5},
+        {"lr": 0.1, "betas": (0.0, 0.0), "lambda_change": "keep_survivors"},
     ],
-    "linbreg": [{"lr": 0.1}, {"lr": 0.1, "delta": 0.5, "momentum": 0.9}, {"lr": 0.0}],
-    "proxsgd": [{"lr": 0.1}],
+    "linbreg": [
+        {"lr": 0.1},
+        {"lr": 0.1, "delta": 0.5, "momentum": 0.9, "weight_decay": 0.5, "lambda_change": "keep_survivors"},
+        {"lr": 0.0},
+    ],
+    "proxsgd": [{"lr": 0.1}, {"lr": 0.1, "weight_decay": 0.5}],
 }
 REGS = {name: partial(kind, lamda=0.2) for name, kind in REGULARIZERS.items()}
 MEMBERS = [(name, settings) for name, choices in SETTINGS.items() for settings in choices]
@@ -32,7 +36,18 @@ BASES = [
         {"lr": 0.05, "betas": (0.8, 0.9), "eps": 0.01},
         partial(torch.optim.Adam, lr=0.05, betas=(0.8, 0.9), eps=0.01),
     ),
+    (
+        "adabreg",
+        {"lr": 0.05, "delta": 2.0, "weight_decay": 0.3},
+        partial(torch.optim.Adam, lr=0.1, weight_decay=0.3),
+    ),
     ("linbreg", {"lr": 0.1}, partial(torch.optim.SGD, lr=0.1)),
+    (
+        "linbreg",
+        {"lr": 0.1, "delta": 2.0, "weight_decay": 0.3},
+        partial(torch.optim.SGD, lr=0.2, weight_decay=0.3),
+    ),
+    ("proxsgd", {"lr": 0.1, "weight_decay": 0.3}, partial(torch.optim.SGD, lr=0.1, weight_decay=0.3)),
     ("linbreg", {"lr": 0.1, "delta": 0.25}, partial(torch.optim.SGD, lr=0.025)),
     ("proxsgd", {"lr": 0.1}, partial(torch.optim.SGD, lr=0.1)),
 ]
@@ -40,6 +55,10 @@ BASES = [
 every_reg = pytest.mark.parametrize("make_reg", REGS.values(), ids=REGS)
 every_member = pytest.mark.parametrize(("name", "settings"), MEMBERS, ids=str)
 first_of_each = pytest.mark.parametrize(("name", "settings"), [(name, SETTINGS[name][0]) for name in SETTINGS], ids=str)
+
+
+def without_decay(settings: dict) -> dict:
+    return {**settings, "weight_decay": 0.0}
 
 
 def test_every_member_has_a_twin_and_settings() -> None:
@@ -53,6 +72,17 @@ def test_every_member_has_a_twin_and_settings() -> None:
 def test_follows_its_twin(name, settings, make_reg, implementation, dtype) -> None:
     settings = {**settings, "implementation": implementation}
     laws.law_follows_its_twin(OPTIMIZERS[name], TWINS[name], make_reg, settings, dtype)
+
+
+@every_reg
+@pytest.mark.parametrize("change", ["none", "keep_survivors"])
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+@pytest.mark.parametrize(
+    ("name", "settings"), [member for member in MEMBERS if OPTIMIZERS[member[0]].has_dual], ids=str
+)
+def test_follows_its_twin_while_lambda_moves(name, settings, make_reg, change, implementation) -> None:
+    settings = {**settings, "lambda_change": change, "implementation": implementation}
+    laws.law_follows_its_twin_while_lambda_moves(OPTIMIZERS[name], TWINS[name], make_reg, settings)
 
 
 @pytest.mark.parametrize(("name", "settings", "base"), BASES, ids=str)
@@ -113,4 +143,21 @@ def test_groups_are_optimizers(name, settings, make_reg) -> None:
 @every_member
 def test_rest_is_rest(name, settings, make_reg) -> None:
     if OPTIMIZERS[name].has_dual:
-        laws.law_rest_is_rest(OPTIMIZERS[name], make_reg, settings)
+        laws.law_rest_is_rest(OPTIMIZERS[name], make_reg, without_decay(settings))
+
+
+@pytest.mark.parametrize("make_reg", [make for name, make in REGS.items() if REGULARIZERS[name].convex])
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+@every_member
+def test_survivors_stay(name, settings, make_reg, implementation) -> None:
+    if OPTIMIZERS[name].has_dual:
+        settings = without_decay({**settings, "implementation": implementation})
+        laws.law_survivors_stay(OPTIMIZERS[name], make_reg, settings)
+
+
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+@first_of_each
+def test_skips_what_is_not_finite(name, settings, implementation) -> None:
+    settings = {**settings, "implementation": implementation}
+    laws.law_skips_what_is_not_finite(OPTIMIZERS[name], REGS["l1"], settings)
+    laws.law_overflows_change_nothing(OPTIMIZERS[name], REGS["l1"], settings)

@@ -9,16 +9,30 @@ import torch
 from torch import Tensor
 
 Gradient = Callable[[Tensor, int], Tensor]
-Prox = Callable[[Tensor, float], Tensor]
+Lambdas = Callable[[int], float]
 
 
 def linbreg(
-    start: Tensor, gradient: Gradient, reg, *, lr: float, delta: float = 1.0, momentum: float = 0.0
+    start: Tensor,
+    gradient: Gradient,
+    reg,
+    *,
+    lr: float,
+    delta: float = 1.0,
+    momentum: float = 0.0,
+    weight_decay: float = 0.0,
+    lambda_change: str = "none",
+    lambdas: Lambdas | None = None,
 ) -> Iterator[Tensor]:
-    theta, v = start, _start(start, reg, delta)
-    m = [0.0] * len(v)
+    theta, v, lamda = start, None, reg.lamda
     for step in range(10**9):
-        g = gradient(theta, step).flatten().tolist()
+        reg.lamda = lambdas(step) if lambdas else lamda
+        if v is None:
+            v, m = _start(start, reg, delta), [0.0] * start.numel()
+        elif lambda_change == "keep_survivors":
+            v = _carried(v, theta, reg, lamda)
+        lamda = reg.lamda
+        g = _slopes(gradient, theta, step, weight_decay)
         for i in range(len(v)):
             m[i] = momentum * m[i] + (1 - momentum) * lr * g[i]
             v[i] = v[i] - m[i]
@@ -27,12 +41,27 @@ def linbreg(
 
 
 def adabreg(
-    start: Tensor, gradient: Gradient, reg, *, lr: float, delta: float = 1.0, betas=(0.9, 0.999), eps: float = 1e-8
+    start: Tensor,
+    gradient: Gradient,
+    reg,
+    *,
+    lr: float,
+    delta: float = 1.0,
+    betas=(0.9, 0.999),
+    eps: float = 1e-8,
+    weight_decay: float = 0.0,
+    lambda_change: str = "none",
+    lambdas: Lambdas | None = None,
 ) -> Iterator[Tensor]:
-    theta, v = start, _start(start, reg, delta)
-    m1, m2 = [0.0] * len(v), [0.0] * len(v)
+    theta, v, lamda = start, None, reg.lamda
     for step in range(10**9):
-        g = gradient(theta, step).flatten().tolist()
+        reg.lamda = lambdas(step) if lambdas else lamda
+        if v is None:
+            v, m1, m2 = _start(start, reg, delta), [0.0] * start.numel(), [0.0] * start.numel()
+        elif lambda_change == "keep_survivors":
+            v = _carried(v, theta, reg, lamda)
+        lamda = reg.lamda
+        g = _slopes(gradient, theta, step, weight_decay)
         for i in range(len(v)):
             m1[i] = betas[0] * m1[i] + (1 - betas[0]) * g[i]
             m2[i] = betas[1] * m2[i] + (1 - betas[1]) * g[i] ** 2
@@ -43,13 +72,31 @@ def adabreg(
         yield theta
 
 
-def proxsgd(start: Tensor, gradient: Gradient, reg, *, lr: float) -> Iterator[Tensor]:
+def proxsgd(
+    start: Tensor, gradient: Gradient, reg, *, lr: float, weight_decay: float = 0.0, lambdas: Lambdas | None = None
+) -> Iterator[Tensor]:
     theta = start
     for step in range(10**9):
-        g = gradient(theta, step).flatten().tolist()
+        reg.lamda = lambdas(step) if lambdas else reg.lamda
+        g = _slopes(gradient, theta, step, weight_decay)
         moved = [t - lr * slope for t, slope in zip(theta.flatten().tolist(), g, strict=True)]
         theta = reg.prox(torch.tensor(moved, dtype=torch.float64).view(start.shape), lr)
         yield theta
+
+
+def _slopes(gradient: Gradient, theta: Tensor, step: int, weight_decay: float) -> list[float]:
+    pairs = zip(gradient(theta, step).flatten().tolist(), theta.flatten().tolist(), strict=True)
+    return [g + weight_decay * t for g, t in pairs]
+
+
+def _carried(v: list[float], theta: Tensor, reg, before: float) -> list[float]:
+    """Return v + p(θ) at the new λ − p(θ) at the old one."""
+    now = reg.lamda
+    new = reg.sub_grad(theta).flatten().tolist()
+    reg.lamda = before
+    old = reg.sub_grad(theta).flatten().tolist()
+    reg.lamda = now
+    return [x + a - b for x, a, b in zip(v, new, old, strict=True)]
 
 
 def _start(theta: Tensor, reg, delta: float) -> list[float]:

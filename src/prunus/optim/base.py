@@ -107,7 +107,7 @@ class BregmanOptimizer(Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        ready = [self._ready(index) for index in range(len(self.param_groups))]
+        ready = list(map(self._ready, range(len(self.param_groups))))
         for group, params in zip(self.param_groups, ready, strict=True):
             for bucket in buckets(params):
                 self._advance(bucket, group)
