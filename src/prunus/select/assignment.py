@@ -64,26 +64,32 @@ def _unknown_names(group: Group, typed: Sequence[Target]) -> Iterator[str]:
 
 
 def _idle_patterns(group: Group, fitting: Sequence[Target], trained: Sequence[Target]) -> Iterator[str]:
-    """Yield include patterns that find no layer; where they find others, say which."""
+    """Yield include patterns that find no layer of the group's, and where they look instead."""
     for pattern in group.module_name_patterns:
-        if not fitting or any(found([pattern], target) for target in fitting):
-            continue
-        elsewhere = [
-            t.name for t in trained if any(re.search(pattern, n.rpartition(".")[0]) for n in (t.name, *t.aliases))
-        ]
-        if elsewhere:
-            yield f"module_name_patterns {pattern!r} finds only what its other criteria rule out: {shown(elsewhere)}"
-        else:
-            near = did_you_mean(re.sub(r"[^\w.]|^\.|\.$", "", pattern), {owner(target) for target in fitting})
-            yield f"module_name_patterns {pattern!r} finds none of its layers. {near}"
+        if fitting and not any(found([pattern], target) for target in fitting):
+            yield f"module_name_patterns {pattern!r} finds {_where(pattern, trained) or _near(pattern, fitting)}"
+
+
+def _where(pattern: str, trained: Sequence[Target]) -> str:
+    """Say what a pattern finds that is not the group's, or return an empty string."""
+    others = [target.name for target in trained if found([pattern], target)]
+    aliases = [t.name for t in trained if any(re.search(pattern, alias.rpartition(".")[0]) for alias in t.aliases)]
+    if others:
+        return f"only what its other criteria rule out: {shown(others)}"
+    return f"only other names of {shown(aliases)}; a parameter goes by its first name" if aliases else ""
+
+
+def _near(pattern: str, targets: Sequence[Target]) -> str:
+    """Offer the layer whose name is nearest to the letters of a pattern."""
+    letters = re.sub(r"[^\w.]|^\.|\.$", "", pattern)
+    return f"none of its layers. {did_you_mean(letters, {owner(target) for target in targets})}"
 
 
 def _idle_exclusions(group: Group, placed: Sequence[Target]) -> Iterator[str]:
     """Yield exclude patterns that exclude nothing, or say that they exclude everything."""
     for pattern in group.exclude_module_name_patterns:
         if placed and not any(found([pattern], target) for target in placed):
-            near = did_you_mean(re.sub(r"[^\w.]|^\.|\.$", "", pattern), {owner(target) for target in placed})
-            yield f"exclude_module_name_patterns {pattern!r} excludes nothing. {near}"
+            yield f"exclude_module_name_patterns {pattern!r} excludes {_near(pattern, placed)}"
     if placed and not any(map(group.matches, placed)):
         yield f"exclude_module_name_patterns exclude all that it matches: {shown([t.name for t in placed])}"
 

@@ -129,4 +129,4 @@ class _Reader:
     def add(self, fault: str) -> None:
         """Note a fault, with the group's name or number before it."""
         name = self.entry.get("name") if isinstance(self.entry, Mapping) else None
-        self.faults.add(f"group {self.index if name is None else repr(name)}: {fault}")
+        self.faults.add(f"group {repr(name) if name and isinstance(name, str) else self.index}: {fault}")

@@ -7,6 +7,7 @@ import inspect
 import re
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
+from functools import partial
 from typing import Any
 
 from torch import nn
@@ -30,7 +31,7 @@ def regularizer(value: Any) -> Regularizer:
     (RegL1(lamda=1.0), RegL1(lamda=0.5), RegL1Pos(lamda=1.0))
     """
     made = _made(value)
-    made = made() if callable(made) and not isinstance(made, Regularizer) else made  # what _partial_ leaves
+    made = made() if isinstance(made, partial) else made
     if not isinstance(made, Regularizer):
         raise SettingError(f"reg is {value!r}, expected a regularizer, its name, or a mapping with _target_ or name")
     return made
@@ -75,8 +76,8 @@ def layer_type(kind: Any, classes: Iterable[type[nn.Module]] = ()) -> type[nn.Mo
 def _nearest(path: str, classes: Iterable[type[nn.Module]]) -> str:
     """Offer the layer of the model or of torch.nn whose name is nearest to the last part of a path."""
     torchs = {kind for kind in vars(nn).values() if inspect.isclass(kind) and issubclass(kind, nn.Module)}
-    homes = {public(kind).rpartition(".")[2]: public(kind) for kind in [*torchs, *classes]}
-    near = difflib.get_close_matches(path.rpartition(".")[2], homes, n=1)
+    homes = {public(kind).rpartition(".")[2].lower(): public(kind) for kind in [*torchs, *classes]}
+    near = difflib.get_close_matches(path.rpartition(".")[2].lower(), homes, n=1)
     return f"Did you mean {homes[near[0]]!r}?" if near else "Neither the model nor torch.nn has a layer of such a name"
 
 
