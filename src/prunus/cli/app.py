@@ -10,9 +10,11 @@ from rich.console import Console
 from rich.text import Text
 
 import prunus
+from prunus.cli.compare import compare
 from prunus.cli.demo import demo
 from prunus.cli.fuse import fuse
 from prunus.cli.inspect_file import inspect
+from prunus.cli.train import SETTINGS, train
 from prunus.errors import PrunusError
 
 app = typer.Typer(
@@ -22,9 +24,11 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.command()(compare)
 app.command()(demo)
 app.command()(fuse)
 app.command()(inspect)
+app.command(context_settings=SETTINGS)(train)
 
 
 def _version(asked: bool) -> None:
