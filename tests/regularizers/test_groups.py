@@ -115,3 +115,18 @@ def test_structure_may_be_a_name_or_a_mapping():
     assert reg == GroupLasso(0.1, Block(2, 8)) and get_regularizer(**reg.settings()) == reg
     with pytest.raises(SettingError, match="Did you mean 'filter'"):
         GroupLasso(0.1, "fliter")
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
+def test_columns_that_lie_across_the_memory_are_the_rows_of_the_transpose(dtype) -> None:
+    x = torch.randn(6, 4, generator=torch.Generator().manual_seed(0)).to(dtype)
+    x[:, 1] = 0.0
+    across, along = x.clone().requires_grad_(), x.t().contiguous().requires_grad_()
+    columns, rows = GroupLasso(0.3, "column"), GroupLasso(0.3, "row")
+    for reg, weight in ((columns, across), (rows, along)):
+        reg(weight).backward()
+        assert torch.equal(reg.prox(weight.detach(), 0.5), reg.prox_(weight.detach().clone(), 0.5))
+    torch.testing.assert_close(columns.prox(x, 0.5), rows.prox(x.t().contiguous(), 0.5).t())
+    torch.testing.assert_close(columns.sub_grad(x), rows.sub_grad(x.t().contiguous()).t())
+    torch.testing.assert_close(across.grad, along.grad.t())
+    assert across.grad[:, 1].eq(0).all() and across.grad.isfinite().all()

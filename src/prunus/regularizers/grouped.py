@@ -83,8 +83,17 @@ def group_norms(groups: Tensor) -> Tensor:
     """
     # The CPU kernel adds in order: past a hundred thousand members fp32 is no longer good to six digits.
     dtype = torch.float64 if groups.shape[1] > LARGE_GROUP else wide(groups.dtype)
+    # Columns and channels lie across the memory, where vector_norm takes 10 to 50 times as long as a sum of squares.
+    if 1 <= groups.stride(0) < groups.stride(1):
+        return _root(groups.to(dtype).square().sum(dim=1)).to(wide(groups.dtype))
     norms: Tensor = torch.linalg.vector_norm(groups, dim=1, dtype=dtype)
     return norms.to(wide(groups.dtype))
+
+
+def _root(squares: Tensor) -> Tensor:
+    """Return the square root, with gradient 0 instead of NaN at 0."""
+    nothing = squares == 0.0
+    return squares.masked_fill(nothing, 1.0).sqrt().masked_fill(nothing, 0.0)
 
 
 def shrink_factors(norms: Tensor, threshold: float) -> Tensor:
