@@ -120,6 +120,8 @@ class CompressionScheduler:
             raise RunError(f"epoch {epoch} was begun, expected {self.epoch}")
         self._start()
         self._in_epoch = True
+        for policy in self.policies:
+            policy.bound.epoch_begin(self.epoch)
         self._fire(Moment.BEFORE, "epoch")
 
     def loss(self, loss: Tensor) -> Tensor:
@@ -184,8 +186,9 @@ class CompressionScheduler:
             self.finish()
 
     def finish(self) -> None:
-        """Warn about every policy that never acted; the last ``epoch_end`` calls it."""
+        """Warn about every policy that never acted or missed its goal; the last ``epoch_end`` calls it."""
         for policy in self.policies:
+            policy.bound.finish()
             if policy.policy.action.moment is Moment.DURING:
                 self._warn_unused_loss(policy)
             else:

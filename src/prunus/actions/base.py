@@ -55,12 +55,18 @@ class Bound:
     def begin(self) -> None:
         """Prepare, once before training and once after each resume; must not undo what was resumed."""
 
+    def epoch_begin(self, epoch: int) -> None:
+        """Take note that epoch ``epoch`` (from 0) begins."""
+
     def fire(self, time: int, progress: float) -> None:
         """Act at epoch or step ``time`` (from 0), ``progress`` of the window being over."""
 
     def penalty(self) -> Tensor | None:
         """Return a term to add to the loss, or None."""
         return None
+
+    def finish(self) -> None:
+        """Take note that the run is over, and warn where the goal was missed."""
 
     def metrics(self) -> dict[str, float]:
         """Return figures for a log, by name."""

@@ -114,6 +114,10 @@ class _SteeredPenalty(_Penalty):
         """Take a reading after optimizer step ``time``; its λ counts from the next loss on."""
         self.regularizer.lamda = self.steering.step(sparsity(self.parameters))
 
+    def epoch_begin(self, epoch: int) -> None:
+        """Tell the steering which epoch begins."""
+        self.steering.epoch_begin(epoch)
+
     def metrics(self) -> dict[str, float]:
         """Return the steering's figures, λ among them."""
         return self.steering.metrics()

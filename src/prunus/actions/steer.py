@@ -1,4 +1,4 @@
-"""Steer a Bregman optimizer: λ feedback, or an exact budget."""
+"""Steer a Bregman optimizer: move its λ, or hold an exact budget."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Steer(Action):
     """Let a member of :mod:`prunus.steering` act after every optimizer step.
 
     Args:
-        steering: ``LambdaScheduler``, ``SparsityBudget``, …; one object serves one run.
+        steering: member of :mod:`prunus.steering`; one object serves one run.
 
     It acts on the groups of the optimizer with ``lambda_scale > 0`` and a regularizer other than RegNone; an
     optimizer without such a group, or not of :mod:`prunus.optim`, raises SettingError.
@@ -76,10 +76,18 @@ class _Steering(Bound):
         """Set λ before the first step."""
         self.steering.begin(self.optimizer)
 
+    def epoch_begin(self, epoch: int) -> None:
+        """Tell the steering which epoch begins."""
+        self.steering.epoch_begin(epoch)
+
     def fire(self, time: int, progress: float) -> None:
         """Act after optimizer step ``time``."""
         self.parameters = [member.parameter for member in self.optimizer.regularized()]  # groups may have been added
         self.steering.after_step(self.optimizer, time, progress)
+
+    def finish(self) -> None:
+        """Let the steering say whether its target was missed."""
+        self.steering.finish(self.optimizer)
 
     def metrics(self) -> dict[str, float]:
         """Return the steering's figures, and λ itself."""

@@ -31,6 +31,21 @@ def too_sparse(strength: float, reading: float, target: float) -> str:
     )
 
 
+def missed(reading: float, target: float, strength: float) -> str:
+    """Say at the end of a run, or of its window, that the target was missed, and what to try.
+
+    >>> missed(0.5, 0.9, 0.01).partition(":")[0]
+    'steering ended at the sparsity 0.5 (target 0.9) with λ=0.01, still on its way'
+    """
+    way = "raise acceleration_factor (or lambda_update_rate) or initial_lambda"
+    if reading > target:
+        way = "lower initial_lambda or raise the learning rate, so that duals cross λ earlier"
+    return (
+        f"steering ended at the sparsity {reading:.4g} (target {target:g}) with λ={strength:g}, still on its way: "
+        f"{way}, or give it a longer window; SparsityBudget and QuantileLambda need no search"
+    )
+
+
 def changed(kind: str, settings: Sequence[tuple[str, Any, Any]]) -> str:
     """Say which settings a resumed state has overruled.
 

@@ -9,15 +9,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from prunus.errors import NoEffect, RunError, SettingError, require_count, require_fraction, require_number
+from prunus.masks import MaskStore
 from prunus.measure import sparsity
 from prunus.optim import BregmanOptimizer
 from prunus.steering import _advice
+from prunus.steering._reach import reach
 from prunus.steering.base import Steering, set_lambda
 
 LARGEST = 1e30
 """Bound of the settings: what they make of λ must stay finite in float32, where regularizers work."""
 PATIENCE = 10
 """So many updates in a row at one bound count as stopped there; a bound touched in passing is no fault."""
+MISS = 0.01
+"""A run that ends this far from its target has missed it."""
 
 
 class FeedbackLoop(Steering):
@@ -64,6 +68,7 @@ class FeedbackLoop(Steering):
         self._reading: float | None = None
         self._stuck = 0
         self._said: set[str] = set()
+        self._masks: MaskStore | None = None
 
     def __repr__(self) -> str:
         """Return the call that makes an equal member."""
@@ -110,6 +115,10 @@ class FeedbackLoop(Steering):
         warm = self.steps > self.warmup_steps and (self.epoch or 0) >= self.warmup_epochs
         return warm and self.steps % self.update_frequency == 0
 
+    def prepare(self, optimizer: BregmanOptimizer, masks: MaskStore) -> None:
+        """Remember the masks, whose zeros no λ can bring back."""
+        self._masks = masks
+
     def begin(self, optimizer: BregmanOptimizer) -> None:
         """Give the optimizer the initial λ before its first step, so that its duals start with it."""
         set_lambda(optimizer, self.lambda_value)
@@ -118,6 +127,16 @@ class FeedbackLoop(Steering):
         """Measure the steered weights and set λ for the next step."""
         reading = sparsity([member.parameter for member in optimizer.regularized()])
         set_lambda(optimizer, self.step(reading))
+        if self.steps == PATIENCE:
+            self._warn_out_of_reach(optimizer)
+
+    def finish(self, optimizer: BregmanOptimizer) -> None:
+        """Warn NoEffect when the last reading misses the target by more than a point, and say what to try."""
+        if self._reading is None or abs(self._reading - self.target) <= MISS:
+            return
+        self._warn_out_of_reach(optimizer)
+        if not self._said:
+            self._warn("end", _advice.missed(self._reading, self.target, self.lambda_value))
 
     def metrics(self) -> dict[str, float]:
         """Return λ."""
@@ -170,6 +189,12 @@ class FeedbackLoop(Steering):
         if self._stuck >= PATIENCE:
             text = _advice.too_dense if high else _advice.too_sparse
             self._warn("high" if high else "low", text(self.lambda_value, reading, self.target))
+
+    def _warn_out_of_reach(self, optimizer: BregmanOptimizer) -> None:
+        """Warn NoEffect, once, when no λ could meet the target."""
+        reason = reach(optimizer, self._masks).why_not(self.target)
+        if reason:
+            self._warn("reach", f"the target sparsity {self.target:g} is out of reach: {reason}")
 
     def _warn(self, topic: str, text: str) -> None:
         if topic not in self._said:

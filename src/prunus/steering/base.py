@@ -45,6 +45,9 @@ class Steering(ABC):
     def after_step(self, optimizer: BregmanOptimizer, step: int, progress: float) -> None:
         """Act after optimizer step number ``step`` (from 0), ``progress`` of the run being done."""
 
+    def finish(self, optimizer: BregmanOptimizer) -> None:
+        """Say, when the run is over, what was asked and missed; does nothing unless overridden."""
+
     def metrics(self) -> dict[str, float]:
         """Return figures for a log, by name."""
         return {}

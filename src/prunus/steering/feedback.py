@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import ClassVar
 
-from prunus.errors import SettingError, require_fraction, require_number
-from prunus.measure import sparsity
-from prunus.optim import BregmanOptimizer
-from prunus.steering.base import Steering, set_lambda
+from prunus.errors import SettingError, require_number
+from prunus.steering._loop import LARGEST, FeedbackLoop
 
-LARGEST = 1e30
-"""Bound of the settings: what they make of λ must stay finite in float32, where regularizers work."""
+LOOKAHEAD = 30
+"""Anti-windup looks so many updates ahead; shorter overshoots more, longer follows the noise of the readings."""
 
 
 def feedback(strength: float, current: float, target: float, acceleration: float) -> float:
@@ -26,7 +23,17 @@ def feedback(strength: float, current: float, target: float, acceleration: float
     return strength / factor if current > target else strength
 
 
-class LambdaScheduler(Steering):
+def foreseen(reading: float, before: float | None, target: float) -> float:
+    """Return the reading to act on: where it will be LOOKAHEAD updates on, but the target when it crosses that by then.
+
+    >>> foreseen(0.99, 0.99, 0.9), foreseen(0.95, 0.99, 0.9), round(foreseen(0.89, 0.9, 0.9), 2)
+    (0.99, 0.9, 0.59)
+    """
+    ahead = reading + LOOKAHEAD * (reading - (reading if before is None else before))
+    return min(1.0, max(0.0, ahead)) if (ahead - target) * (reading - target) > 0 else target
+
+
+class LambdaScheduler(FeedbackLoop):
     r"""Drive λ so that the measured sparsity s approaches a target.
 
     After every optimizer step
@@ -40,13 +47,24 @@ class LambdaScheduler(Steering):
 
     Args:
         initial_lambda: λ before the first step.
-        target_sparsity: s*, share of zeros among the steered weights, in [0, 1].
+        target_sparsity: s*, share of zeros among the steered weights, in [0, 1]; a list gives one each epoch, the
+            last one holds.
         acceleration_factor: a ≥ 0; 0 keeps λ fixed.
         min_lambda, max_lambda: bounds of λ, 0 ≤ min ≤ max.
+        anti_windup: act on the reading foreseen for 30 updates on, and hold λ while that lies across the target.
+            Without it λ goes on moving while weights that have not crossed it yet are on their way.
+        damping_zone: within this distance of the target, a is divided by ``damping``; 0 (default) damps nowhere.
+        damping: divisor of a inside the zone, at least 1.
+        update_frequency: readings from one update to the next.
+        warmup_steps, warmup_epochs: λ rests at its initial value for so many readings and epochs.
 
     The target is approached, not met: expect ±0.1 points. Use it where the published method is wanted; use
-    ``SparsityBudget`` where the count must be exact. Source: the λ controller of adaptive Bregman training
-    (Aloradi et al., arXiv 2605.07892, 2026, section on adaptive regularization).
+    ``SparsityBudget`` where the count must be exact, ``QuantileLambda`` where λ should be the exact one at once.
+    Epochs are those of ``epoch_begin``; a :class:`CompressionScheduler` calls it.
+
+    Warns NoEffect, once for each bound, when λ has stopped there and the target is missed, and at the end of a run
+    that misses it by more than a point. Source: the λ controller of adaptive Bregman training (Aloradi et al.,
+    arXiv 2605.07892, 2026, section on adaptive regularization); anti-windup: prunus (docs/methods/lambda_steering.md).
 
     >>> scheduler = LambdaScheduler(initial_lambda=0.01, target_sparsity=0.9, acceleration_factor=0.25)
     >>> round(scheduler.step(0.5), 6)
@@ -55,83 +73,60 @@ class LambdaScheduler(Steering):
     True
     """
 
+    saved: ClassVar[tuple[str, ...]] = (*FeedbackLoop.saved, "acceleration_factor", "_last_sparsity")
+    optional: ClassVar[tuple[str, ...]] = (
+        *FeedbackLoop.optional,
+        "anti_windup",
+        "damping_zone",
+        "damping",
+        "update_frequency",
+        "warmup_steps",
+        "warmup_epochs",
+        "reading_before",
+    )
+
     def __init__(
         self,
         initial_lambda: float = 1e-3,
-        target_sparsity: float = 0.9,
+        target_sparsity: float | list[float] = 0.9,
         acceleration_factor: float = 0.25,
         min_lambda: float = 1e-6,
         max_lambda: float = 1e3,
+        anti_windup: bool = False,
+        damping_zone: float = 0.0,
+        damping: float = 10.0,
+        update_frequency: int = 1,
+        warmup_steps: int = 0,
+        warmup_epochs: int = 0,
     ) -> None:
-        require_fraction("target_sparsity", target_sparsity)
+        super().__init__(
+            initial_lambda, target_sparsity, min_lambda, max_lambda, update_frequency, warmup_steps, warmup_epochs
+        )
         require_number("acceleration_factor", acceleration_factor, 0.0, LARGEST)
-        require_number("min_lambda", min_lambda, 0.0, LARGEST)
-        require_number("max_lambda", max_lambda, min_lambda, LARGEST)
-        require_number("initial_lambda", initial_lambda, min_lambda, max_lambda)
-        self.initial_lambda = initial_lambda
-        self.target_sparsity = target_sparsity
+        require_number("damping_zone", damping_zone, 0.0, 1.0)
+        require_number("damping", damping, 1.0, LARGEST)
+        if not isinstance(anti_windup, bool):
+            raise SettingError(f"anti_windup is {anti_windup!r}, expected True or False")
         self.acceleration_factor = acceleration_factor
-        self.min_lambda = min_lambda
-        self.max_lambda = max_lambda
-        self.lambda_value = initial_lambda
+        self.anti_windup = anti_windup
+        self.damping_zone = damping_zone
+        self.damping = damping
+        self.reading_before: float | None = None
         self._last_sparsity: float | None = None
 
-    def __repr__(self) -> str:
-        """Return the call that makes an equal scheduler."""
-        return (
-            f"LambdaScheduler(initial_lambda={self.initial_lambda}, target_sparsity={self.target_sparsity}, "
-            f"acceleration_factor={self.acceleration_factor}, min_lambda={self.min_lambda}, "
-            f"max_lambda={self.max_lambda})"
-        )
+    def _read(self, current: float, last: float | None) -> float:
+        """Replace a spurious zero by the last positive reading, and remember."""
+        if last is not None:
+            self._last_sparsity = last
+        if current == 0.0 and self._last_sparsity is not None:
+            return self._last_sparsity
+        if current > 0.0:
+            self._last_sparsity = current
+        return current
 
-    def step(self, current_sparsity: float, last_sparsity: float | None = None) -> float:
-        """Take one reading and return the new λ.
-
-        Args:
-            current_sparsity: measured share of zeros in [0, 1].
-            last_sparsity: the reading before it, given once after a resume; otherwise the scheduler remembers.
-        """
-        require_fraction("current_sparsity", current_sparsity)
-        if last_sparsity is not None:
-            self._last_sparsity = last_sparsity
-        spurious = current_sparsity == 0.0 and self._last_sparsity is not None
-        reading = self._last_sparsity if spurious and self._last_sparsity is not None else current_sparsity
-        raw = feedback(self.lambda_value, reading, self.target_sparsity, self.acceleration_factor)
-        self.lambda_value = max(self.min_lambda, min(self.max_lambda, raw))
-        if current_sparsity > 0.0:
-            self._last_sparsity = current_sparsity
-        return self.lambda_value
-
-    def begin(self, optimizer: BregmanOptimizer) -> None:
-        """Give the optimizer the initial λ before its first step, so that its duals start with it."""
-        set_lambda(optimizer, self.lambda_value)
-
-    def after_step(self, optimizer: BregmanOptimizer, step: int, progress: float) -> None:
-        """Measure the steered weights and set λ for the next step."""
-        reading = sparsity([member.parameter for member in optimizer.regularized()])
-        set_lambda(optimizer, self.step(reading))
-
-    def metrics(self) -> dict[str, float]:
-        """Return λ."""
-        return {"lambda": self.lambda_value}
-
-    def get_state(self) -> dict[str, Any]:
-        """Return λ, the last reading and the settings, as plain numbers."""
-        names = ("target_sparsity", "acceleration_factor", "min_lambda", "max_lambda", "lambda_value", "_last_sparsity")
-        return {name: getattr(self, name) for name in names}
-
-    def load_state(self, state: Mapping[str, Any]) -> None:
-        """Take back what :meth:`get_state` returned; unknown or missing keys raise SettingError."""
-        odd = set(state) ^ set(self.get_state())
-        if odd:
-            raise SettingError(f"the state of a LambdaScheduler has missing or unknown keys: {', '.join(sorted(odd))}")
-        for name, value in state.items():
-            setattr(self, name, value)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return :meth:`get_state`."""
-        return self.get_state()
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Call :meth:`load_state`."""
-        self.load_state(state)
+    def _next(self, reading: float, target: float) -> float:
+        damped = abs(reading - target) < self.damping_zone
+        acceleration = self.acceleration_factor / (self.damping if damped else 1.0)
+        acted_on = foreseen(reading, self.reading_before, target) if self.anti_windup else reading
+        self.reading_before = reading
+        return feedback(self.lambda_value, acted_on, target, acceleration)
