@@ -48,6 +48,13 @@ class DividesByTheZeroNorm(RegL1L2):
         return x * (norms - self.threshold(x.shape, delta)).clamp_min(0.0) / norms
 
 
+class SquaresTheStrengthOfItsSubGradient(RegL1):
+    """The other half of the defect of the reference's l1_l1_l2."""
+
+    def sub_grad(self, v):
+        return self.lamda**2 * v.sign()
+
+
 class SubGradientOfTheSquare(RegL1):
     def sub_grad(self, v):
         return self.lamda * v
@@ -152,6 +159,7 @@ def caught(law, reg, *arguments):
         (laws.law_value_is_that_of_the_twin, NormsOverTheSecondDimension(0.3), (IMAGE,)),
         (laws.law_gradient_of_the_value_is_sub_grad, ValueWithANaNGradientAtZero(0.3), (X,)),
         (laws.law_gradient_of_the_value_is_sub_grad, SubGradientOfTheSquare(0.3), (X,)),
+        (laws.law_sub_grad_is_proportional_to_lamda, SquaresTheStrengthOfItsSubGradient(0.3), (X,)),
         (laws.law_sub_grad_supports_the_value, SubGradientOfTheSquare(0.3), (X, 2 * X)),
         (laws.law_prox_is_the_numerical_minimiser, SquaresItsStrength(0.3), (X, 1.0)),
         (laws.law_prox_is_the_numerical_minimiser, DividesByTheZeroNorm(0.3), (X, 1.0)),

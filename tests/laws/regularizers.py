@@ -46,6 +46,13 @@ def law_sub_grad_supports_the_value(reg, x, y):
     assert float(slack) >= -1e-9 * (1 + float(reg(y)))
 
 
+def law_sub_grad_is_proportional_to_lamda(reg, x):
+    """What lambda_change="keep_survivors" counts on when it moves a dual by one evaluation."""
+    double = copy.deepcopy(reg)
+    double.lamda = 2 * reg.lamda
+    torch.testing.assert_close(double.sub_grad(x), 2 * reg.sub_grad(x), **CLOSE)
+
+
 def law_prox_is_the_numerical_minimiser(reg, x, delta):
     torch.testing.assert_close(reg.prox(x, delta), twin.prox(reg.settings(), x, delta), rtol=0, atol=2e-7)
 

@@ -55,6 +55,7 @@ def test_value_and_subgradient(reg, shape):
     laws.law_value_is_that_of_the_twin(reg, x)
     laws.law_gradient_of_the_value_is_sub_grad(reg, x)
     laws.law_gradient_of_the_value_is_sub_grad(reg, torch.zeros_like(x))
+    laws.law_sub_grad_is_proportional_to_lamda(reg, x)
 
 
 @deltas

@@ -33,8 +33,8 @@ class AdaBreg(BregmanOptimizer):
         delta: Elastic-net parameter δ > 0. Default 1. Scales the weights that survive, not which ones do.
         betas: Decays of the two moments, each in [0, 1). Default (0.9, 0.999).
         eps: ε ≥ 0, in units of the gradient. Default 1e-8.
-        weight_decay: w ≥ 0; adds w·θ to the gradient, before the moments. Default 0. For decay that is not
-            in the gradient see docs/methods/bregman_optimizers.md: it would mean nothing.
+        weight_decay: w ≥ 0; adds w·θ to the gradient, before the moments. Default 0. Decay outside the gradient, as
+            in AdamW, would mean nothing: the next step rebuilds θ from v (:mod:`prunus.optim.decay`).
         lambda_change: What a new λ does to the duals. "none" (default): nothing, as in the paper; survivors shift by
             −δ·(λ′ − λ)·sign θ at the next step. "keep_survivors": their duals move along, so that they stay.
         nonfinite: "propagate" (default), "skip" or "raise": what a NaN or infinite gradient does, see

@@ -31,8 +31,8 @@ class LinBreg(BregmanOptimizer):
         reg: Regularizer J; None (default) is RegNone, which makes this ``SGD(lr * delta)``. Each group gets a copy.
         delta: Elastic-net parameter δ > 0. Default 1. Scales the weights that survive, not which ones do.
         momentum: β in [0, 1). Default 0, which keeps no buffer. The paper's momentum runs use 0.9.
-        weight_decay: w ≥ 0; adds w·θ to the gradient, before the momentum. Default 0. For decay that is not
-            in the gradient see docs/methods/bregman_optimizers.md: it would mean nothing.
+        weight_decay: w ≥ 0; adds w·θ to the gradient, before the momentum. Default 0. Decay outside the gradient, as
+            in AdamW, would mean nothing: the next step rebuilds θ from v (:mod:`prunus.optim.decay`).
         lambda_change: What a new λ does to the duals. "none" (default): nothing, as in the paper; survivors shift by
             −δ·(λ′ − λ)·sign θ at the next step. "keep_survivors": their duals move along, so that they stay.
         nonfinite: "propagate" (default), "skip" or "raise": what a NaN or infinite gradient does, see

@@ -23,8 +23,7 @@ class ProxSGD(BregmanOptimizer):
         params: Parameters, or dicts of groups; a group may override every setting, plus ``lambda_scale`` and ``name``.
         lr: Step size τ ≥ 0. Default 1e-3; 0.1 is a good start, as for SGD.
         reg: Regularizer J; None (default) is RegNone, which makes this ``SGD(lr)``. Each group gets a copy.
-        weight_decay: w ≥ 0; adds w·θ to the gradient, before the step. Default 0. For decay that is not
-            in the gradient see docs/methods/bregman_optimizers.md: it would mean nothing.
+        weight_decay: w ≥ 0; adds w·θ to the gradient, before the step. Default 0.
         nonfinite: "propagate" (default), "skip" or "raise": what a NaN or infinite gradient does, see
             :class:`BregmanOptimizer`.
         implementation: "foreach" (default) or "loop"; bit-equal on a CPU, equal to rounding on a GPU.

@@ -72,7 +72,7 @@ class Regularizer(ABC):
 
     @abstractmethod
     def sub_grad(self, v: Tensor) -> Tensor:
-        """Return the subgradient at ``v`` that is 0 wherever ``v`` is; same shape and dtype."""
+        """Return the subgradient at ``v`` that is 0 wherever ``v`` is, proportional to lamda; same shape and dtype."""
 
     def prox_(self, x: Tensor, delta: float = 1.0) -> Tensor:
         """Write ``prox(x, delta)`` into the storage of ``x``, bit for bit the same, and return ``x``."""
