@@ -13,11 +13,14 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from prunus.actions import Steer
 from prunus.errors import NoEffect, SelectionError, SettingError
 from prunus.measure import count
 from prunus.optim import OPTIMIZERS, AdaBreg, LinBreg
 from prunus.regularizers import RegL1, RegL1L2, RegL1L2Conv, RegNone, RegSoftBernoulli
+from prunus.scheduler import CompressionScheduler
 from prunus.select import PruningManager
+from prunus.steering import LambdaScheduler
 from tests import models
 from tests.twins.groups import first_match
 
@@ -141,7 +144,7 @@ def test_biases_vectors_and_norms_are_spared_unless_they_are_named() -> None:
     charged, spared = manager.get_optimizer_param_groups()
     assert sorted(charged["param_names"]) == sorted([*WEIGHTS, "scale"])
     assert (spared["name"], spared["reg"], spared["lambda_scale"], spared["lr"]) == (
-        "all (spared)",
+        "all.spared",
         RegNone(),
         0.0,
         0.5,
@@ -190,7 +193,7 @@ def test_lambda_scale_defaults_to_one_and_to_zero_without_a_regularizer() -> Non
     """D9: one default everywhere, so that no group is left behind."""
     manager = PruningManager(Net(), [{"name": "conv", "layer_types": [nn.Conv2d], "optimizer_settings": l1()}])
     scales = {group["name"]: group["lambda_scale"] for group in manager.build(AdaBreg).param_groups}
-    assert scales == {"conv": 1.0, "conv (spared)": 0.0, "fallback": 0.0}
+    assert scales == {"conv": 1.0, "conv.spared": 0.0, "fallback": 0.0}
 
 
 def test_every_group_and_every_optimizer_has_its_own_regularizer() -> None:
@@ -316,11 +319,20 @@ def trained(steps: int, state: tuple[Any, Any] | None = None) -> tuple[Net, torc
 def test_adabreg_trains_two_steps_with_groups() -> None:
     model, optimizer = trained(2)
     groups = {group["name"]: group for group in optimizer.param_groups}
-    assert list(groups) == ["conv", "conv (spared)", "linear", "fallback"]
+    assert list(groups) == ["conv", "conv.spared", "linear", "fallback"]
     assert isinstance(groups["conv"]["reg"], RegL1L2Conv) and groups["conv"]["lr"] == 0.01
     assert groups["linear"]["lr"] == 0.002 and groups["linear"]["lambda_scale"] == 0.5
     assert all(optimizer.state[p]["step"] == 2 for p in model.parameters())
     assert not torch.equal(model.fc.weight, trained(1)[0].fc.weight)
+
+
+def test_steering_sets_lambda_before_the_first_step() -> None:
+    """D12: the dual starts at the λ that steering begins with, times the group's share, not at the configured one."""
+    model = Net()
+    optimizer = PruningManager(model, CONFIG).build(AdaBreg)
+    steer = Steer(LambdaScheduler(initial_lambda=0.25, target_sparsity=0.9))
+    CompressionScheduler(model, [steer], optimizer=optimizer, steps_per_epoch=1, epochs=1).epoch_begin()
+    assert [group["reg"].lamda for group in optimizer.param_groups] == [0.25, 1.0, 0.125, 1.0]
 
 
 def test_a_state_goes_through_a_strict_file_and_back() -> None:
@@ -370,15 +382,15 @@ def test_the_table_is_text_and_data() -> None:
     model.scale.requires_grad_(False)
     table = PruningManager(model, [CONFIG[0]]).table()
     assert str(table).splitlines() == [
-        "group          tensors  weights  regularizer               λ scale  zeros at start     settings",
-        "conv           2        324      RegL1L2Conv(lamda=0.001)  1        50 % unstructured  lr=0.01",
-        "conv (spared)  2        12       RegNone()                 0        -                  lr=0.01",
-        "fallback       7        96       RegNone()                 0        -",
+        "group        tensors  weights  regularizer               λ scale  zeros at start     settings",
+        "conv         2        324      RegL1L2Conv(lamda=0.001)  1        50 % unstructured  lr=0.01",
+        "conv.spared  2        12       RegNone()                 0        -                  lr=0.01",
+        "fallback     7        96       RegNone()                 0        -",
         "frozen and in no group: scale",
     ]
     assert [(row.name, row.weights, row.sparsity_rate) for row in table.rows][:2] == [
         ("conv", 324, 0.5),
-        ("conv (spared)", 12, 0.0),
+        ("conv.spared", 12, 0.0),
     ]
 
 

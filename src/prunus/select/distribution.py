@@ -56,7 +56,7 @@ def _shared(groups: Sequence[Group], trained: Sequence[Target], faults: Faults) 
         taken = [target for target, index in zip(trained, indices, strict=True) if index == number]
         spared = tuple(target for target in taken if group.spares(target))
         charged = tuple(target for target in taken if not group.spares(target))
-        rest = Group(f"{group.name} (spared)", settings=group.settings)
+        rest = Group(f"{group.name}.spared", settings=group.settings)
         shares += [share for share in ((group, charged), (rest, spared)) if share[1]]
         for fault in _useless(group, charged, spared):
             faults.add(f"group {group.name!r}: {fault}")

@@ -58,7 +58,7 @@ class PruningManager:
     - ``pruning_config``: how sparse the group starts, see :class:`prunus.sparse_init.SparseInit`.
 
     Biases, other vectors and the weights of norms are not charged unless the group names them (a vector in
-    ``param_names``, a norm in ``layer_types``): they form a group of their own beside it, "NAME (spared)", with its
+    ``param_names``, a norm in ``layer_types``): they form a group of their own beside it, "<name>.spared", with its
     settings and RegNone. A parameter with several names goes by its first; frozen ones are in no group.
 
     Args:
@@ -84,11 +84,11 @@ class PruningManager:
     ...      "optimizer_settings": {"reg": "l1"}, "pruning_config": {"sparsity_rate": 0.75}},
     ... ]
     >>> manager = PruningManager(model, groups, verbose=True)
-    group          tensors  weights  regularizer              λ scale  zeros at start     settings
-    conv           1        36       RegL1L2Conv(lamda=0.01)  1        -                  lr=0.1
-    conv (spared)  1        4        RegNone()                0        -                  lr=0.1
-    fc             1        32       RegL1(lamda=1.0)         1        75 % unstructured
-    fallback       3        10       RegNone()                0        -
+    group        tensors  weights  regularizer              λ scale  zeros at start     settings
+    conv         1        36       RegL1L2Conv(lamda=0.01)  1        -                  lr=0.1
+    conv.spared  1        4        RegNone()                0        -                  lr=0.1
+    fc           1        32       RegL1(lamda=1.0)         1        75 % unstructured
+    fallback     3        10       RegNone()                0        -
     >>> manager.apply_initial_sparsity(torch.Generator().manual_seed(0))
     {'3.weight': 8}
     """
@@ -175,7 +175,7 @@ class PruningManager:
         >>> from prunus.optim import AdaBreg
         >>> manager = PruningManager(nn.Linear(2, 2), [{"name": "fc", "optimizer_settings": {"reg": "l1", "lr": 0.1}}])
         >>> [(group["name"], group["lr"], group["delta"]) for group in manager.build(AdaBreg, delta=2.0).param_groups]
-        [('fc', 0.1, 2.0), ('fc (spared)', 0.1, 2.0)]
+        [('fc', 0.1, 2.0), ('fc.spared', 0.1, 2.0)]
         """
         factory = instantiate({**optimizer, "_partial_": True}) if isinstance(optimizer, Mapping) else optimizer
         built: OptimizerT = factory(params=self.get_optimizer_param_groups(), **settings)
