@@ -1,6 +1,7 @@
 """Lightning: the callback ``Compression``, a thin shell around the one CompressionScheduler, and its front doors.
 
-``MagnitudePruner`` and ``SafeModelPruning`` make the policies from the arguments of torch's pruning.
+``MagnitudePruner`` and ``SafeModelPruning`` make the policies from the arguments of torch's pruning, ``BregmanPruner``
+from those of Bregman training or of a steered penalty.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ except ModuleNotFoundError as fault:
         raise
     raise MissingExtraError("prunus.integrations.lightning needs Lightning: pip install prunus[lightning]") from fault
 
+from prunus.integrations.lightning.bregman_pruner import BregmanPruner  # noqa: E402
 from prunus.integrations.lightning.checkpoint_handler import PrunedCheckpointHandler  # noqa: E402
 from prunus.integrations.lightning.compression import Compression  # noqa: E402
 from prunus.integrations.lightning.magnitude_pruner import MagnitudePruner  # noqa: E402
 from prunus.integrations.lightning.safe_model_pruning import SafeModelPruning  # noqa: E402
 
-__all__ = ["Compression", "MagnitudePruner", "PrunedCheckpointHandler", "SafeModelPruning"]
+__all__ = ["BregmanPruner", "Compression", "MagnitudePruner", "PrunedCheckpointHandler", "SafeModelPruning"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 from typing import Any, ClassVar
 
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from prunus.actions import Action
-from prunus.errors import CheckpointError, RunError, require_count
+from prunus.errors import CheckpointError, RunError, SettingError, require_count
 from prunus.integrations.lightning import random_state, run_length
 from prunus.integrations.lightning.adoption import take_up
 from prunus.integrations.lightning.penalty import add_gradient_, scale_of
@@ -21,7 +22,7 @@ from prunus.integrations.loop import ResumableLoader
 from prunus.policy import Policy
 from prunus.scheduler import CompressionScheduler
 
-PREFIXES = ("prunus/", "pruning/")
+PREFIXES = ("prunus/", "pruning/", "bregman/")
 """What the figures of this family are logged under; none of them counts as a metric of the run."""
 SHARDED = (DeepSpeedStrategy, FSDPStrategy, ModelParallelStrategy)
 
@@ -231,6 +232,16 @@ class Compression(Callback):
             self._loader = trainer.train_dataloader
             self._running.epoch_begin(trainer.current_epoch)
             self._in_epoch = True
+            self._refuse_clashes(trainer)
+
+    def _refuse_clashes(self, trainer: Trainer) -> None:
+        """Refuse two callbacks that move the same thing at once; the one that begins last knows all windows."""
+        others = [one.scheduler for one in trainer.callbacks if isinstance(one, Compression) and one is not self]  # type: ignore[attr-defined]
+        theirs = [policy for other in others if other is not None for policy in other.policies]
+        for mine, other in product(self._running.policies, theirs):
+            if other.span is not None and mine.clashes(other):
+                names = f"{mine.policy.name}; {other.policy.name}"
+                raise SettingError(f"two callbacks move {mine.policy.action.claims}: {names}")
 
     def _log(self, module: LightningModule, figures: Mapping[str, float], *, every_step: bool, sync: bool) -> None:
         for name, value in figures.items():
