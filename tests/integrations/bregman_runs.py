@@ -18,6 +18,7 @@ from prunus.select import PruningManager
 from prunus.steering import LambdaScheduler, SparsityBudget
 from tests.e2e.runs import BATCH, Module, data, summary, trainer_for
 
+FIRST_WEIGHT, LAST_WEIGHT = "net.1.weight", "net.4.weight"
 START = 0.75
 GROUPS = [
     {

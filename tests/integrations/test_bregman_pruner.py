@@ -24,7 +24,9 @@ from prunus.regularizers import RegL1
 from prunus.steering import LambdaScheduler, SparsityBudget
 from tests.e2e.comparing import differences
 from tests.e2e.runs import Module, trainer_for
+from tests.integrations.bregman_runs import FIRST_WEIGHT as FIRST
 from tests.integrations.bregman_runs import GROUPS, MODES, START, Bregman, Charged, feedback, fit, loader, outcome
+from tests.integrations.bregman_runs import LAST_WEIGHT as LAST
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning"),
@@ -34,7 +36,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:steering ended at:prunus.errors.NoEffect"),
 ]
 ONE: dict[str, Any] = {"max_epochs": 1, "limit_train_batches": 1}
-FIRST, LAST = "net.1.weight", "net.4.weight"
 
 
 class Watching(Callback):
