@@ -11,6 +11,8 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
+from prunus import _native
+
 torch.set_num_threads(1)
 
 # The same examples on every run: a failure on one machine is a failure on all.
@@ -41,6 +43,15 @@ def seeded() -> Iterator[None]:
     yield
     torch.set_default_dtype(dtype)
     torch.set_grad_enabled(grad)
+
+
+@pytest.fixture(params=["native", "torch"])
+def kernels(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Selection by compiled kernels, and as it is where there is no compiler."""
+    if request.param == "torch":
+        monkeypatch.setattr("prunus._native.ranking.available", lambda: False)
+    elif not _native.available():
+        pytest.skip(f"no native kernels: {_native.why_not()}")
 
 
 @pytest.fixture(autouse=True)

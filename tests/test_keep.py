@@ -22,6 +22,8 @@ from tests.twins import keep as twin
 PATHS = [(1 << 18, 1 << 15), (1 << 18, 0), (3, 2), (5, 0)]
 DTYPES = [torch.float16, torch.bfloat16, torch.float32, torch.float64]
 
+pytestmark = pytest.mark.usefixtures("kernels")
+
 
 @contextmanager
 def path(chunk: int, small: int) -> Iterator[None]:

@@ -1,5 +1,6 @@
 """Masks live beside the parameters, only tighten, and hold after every optimizer step."""
 
+import copy
 import io
 
 import pytest
@@ -11,6 +12,7 @@ from torch import nn
 from prunus.errors import CheckpointError, SelectionError, SparsityDecreaseError, StructureError
 from prunus.masks import MaskStore, pack, unpack
 from prunus.select import targets
+from prunus.structures import Block, Column, Element, Row
 from tests import models
 
 
@@ -95,7 +97,7 @@ def test_masks_follow_a_model_that_changes_its_precision(dtypes, chunk, monkeypa
     store = store_of(model)
     store.update({"0.weight": half_mask(model[0].weight)})
     model.to(dtypes[1])
-    store.tighten({"0.weight": torch.arange(128).reshape(16, 8) % 4 == 0})
+    store.tighten({"0.weight": torch.arange(128).reshape(16, 8) % 4 != 0})
     store.apply_()
     assert model[0].weight.count_nonzero() == 32 and store["0.weight"].sum() == 32
 
@@ -152,8 +154,8 @@ def test_tightening_adds_to_what_is_pruned(factory):
     store = store_of(model)
     weight = model[0].weight
     first, second = half_mask(weight), torch.rand(weight.shape) < 0.5
-    store.tighten({"0.weight": ~first})
-    store.tighten({"0.weight": ~second})
+    store.tighten({"0.weight": first.clone()})
+    store.tighten({"0.weight": second.clone()})
     assert torch.equal(store["0.weight"], first & second)
     store.apply_()
     assert torch.equal(weight != 0, first & second)
@@ -171,3 +173,34 @@ def test_tightening_is_all_or_nothing():
         with pytest.raises(error):
             store.tighten({"0.weight": fits, name: marks})
         assert len(store) == 0
+
+
+@pytest.mark.parametrize("structure", [Element(), Row(), Column(), Block(2, 4)], ids=str)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+def test_pruning_groups_is_tightening_and_clearing(kernels, structure, dtype):
+    model = models.mlp().to(dtype)
+    twin, store, other = copy.deepcopy(model), store_of(model), store_of(model)
+    expected = store_of(twin)
+    for _ in range(3):  # without a mask, then in place
+        flags = torch.rand(structure.groups((16, 8))) < 0.7
+        store.prune_groups(structure, {"0.weight": flags})
+        expected.tighten({"0.weight": structure.expand(flags, (16, 8)).clone()})
+        expected.apply_()
+        assert torch.equal(store["0.weight"], expected["0.weight"]) and len(other) == 0
+        assert torch.equal(model[0].weight, twin[0].weight)
+    store.apply_()
+    assert torch.equal(model[0].weight, twin[0].weight)
+
+
+def test_flags_of_other_groups_change_nothing():
+    model = models.mlp()
+    store = store_of(model)
+    store.prune_groups(Row(), {"0.weight": torch.ones(16, dtype=torch.bool)})
+    for name, flags, error in (
+        ("0.weight", torch.zeros(15, dtype=torch.bool), StructureError),
+        ("0.weight", torch.zeros(16), StructureError),
+        ("3.weight", torch.zeros(16, dtype=torch.bool), SelectionError),
+    ):
+        with pytest.raises(error):
+            store.prune_groups(Row(), {"0.weight": torch.zeros(16, dtype=torch.bool), name: flags})
+        assert model[0].weight.all() and store["0.weight"].all()

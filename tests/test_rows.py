@@ -10,6 +10,8 @@ from prunus.errors import ScoreError, SettingError
 from tests.laws.rows import LAWS
 from tests.twins import keep as twin
 
+pytestmark = pytest.mark.usefixtures("kernels")
+
 
 @pytest.mark.parametrize("law", LAWS)
 def test_it_keeps_every_law(law):

@@ -7,6 +7,7 @@ integer, so a comparison of the flat scores with themselves, shifted, serves all
 
 from __future__ import annotations
 
+import math
 from functools import cache
 from typing import Any
 
@@ -14,11 +15,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from prunus._native import ranking
 from prunus._pieces import CHUNK, WORD, gathered, one_thread, spread_like
 from prunus.errors import ScoreError, SettingError, require_count
 
 DEVICE_WORK = 1 << 24  # on accelerators each piece costs some twenty kernel launches
 FLOATS = (torch.float32, torch.float64)
+DIVERGED = "look for a loss or gradient that has diverged"
 
 
 @torch.no_grad()
@@ -42,7 +45,8 @@ def exactly_in_rows(scores: Tensor, keep: int, *, among: Tensor | None = None) -
             or the scores are not a floating-point matrix.
 
     Use it for n:m sparsity and for every count that must hold in each of many equal sets; :func:`exactly` shares one
-    count among all. Rows of 2, 4 or 8 members are compared in full, others sorted, some ten times slower.
+    count among all. Rows of 2, 4 or 8 members are compared in full (float32 on the CPU by
+    a compiled kernel, where there is a compiler), others sorted, some ten times slower.
 
     Source: rank by counting, Knuth, The Art of Computer Programming, volume 3, section 5.2 (comparison counting).
 
@@ -52,13 +56,41 @@ def exactly_in_rows(scores: Tensor, keep: int, *, among: Tensor | None = None) -
     """
     rows, alive = _checked(scores, keep, among)
     mask = torch.empty(rows.shape, dtype=torch.bool, device=rows.device)
-    if mask.numel():
+    if mask.numel() and not _natively(mask, rows, keep, alive):
         size = max(1, (CHUNK if rows.is_cpu else DEVICE_WORK) // rows.shape[1])
         room = torch.empty((2, min(size, len(rows)) * rows.shape[1]), dtype=torch.bool, device=rows.device)
         for start in range(0, len(rows), size):
             part = slice(start, start + size)
             _rank_(mask[part], rows[part], keep, None if alive is None else alive[part], room, start)
     return spread_like(mask, scores)
+
+
+def exactly_along(mask: Tensor, weight: Tensor, keep: int, size: int, flags: Tensor | None) -> bool:
+    """Mark the ``keep`` largest |w| of each ``size`` neighbours along dimension 1, where a kernel can; else say False.
+
+    Args:
+        mask: bool tensor (out, in, ...) like the weight, written.
+        weight: tensor whose dimension 1 is a multiple of ``size``.
+        keep: how many to keep in each set, fewer where fewer are alive.
+        size: of a set.
+        flags: which places are alive (zero: dead), of the same shape, or None for all.
+
+    Raises:
+        ScoreError: a living weight is NaN.
+
+    >>> mask = torch.zeros(1, 4, dtype=torch.bool)
+    >>> done = exactly_along(mask, torch.tensor([[1.0, -3.0, 2.0, 0.0]]), 2, 4, None)
+    >>> mask.tolist() == [[False, True, True, False]] or not done
+    True
+    """
+    apart = math.prod(weight.shape[2:])
+    able = ranking.can_walk(weight, torch.float32) and ranking.can_walk_flags(flags) and mask.is_contiguous()
+    if not able or size not in ranking.SIZES or not 1 <= apart <= ranking.LANES:
+        return False
+    if ranking.rank(mask, weight, keep, flags, size, apart=apart, absolute=True):
+        place = int((weight.isnan() if flags is None else weight.isnan() & (flags != 0)).reshape(-1).nonzero()[0])
+        raise ScoreError(f"the weight of shape {tuple(weight.shape)} is NaN at flat index {place}; {DIVERGED}")
+    return True
 
 
 def _checked(scores: Tensor, keep: int, among: Tensor | None) -> tuple[Tensor, Tensor | None]:
@@ -74,6 +106,22 @@ def _checked(scores: Tensor, keep: int, among: Tensor | None) -> tuple[Tensor, T
     return gathered(scores), None if among is None else gathered(among)
 
 
+def _natively(mask: Tensor, rows: Tensor, keep: int, alive: Tensor | None) -> bool:
+    """Write the mask by a compiled kernel and say so; where there is none for these rows do nothing."""
+    fits = rows.shape[1] in ranking.SIZES and ranking.can_walk(rows, torch.float32)
+    if not fits or not ranking.can_walk_flags(alive):
+        return False
+    if ranking.rank(mask, rows, keep, alive, rows.shape[1]):
+        raise _nan_found(rows if alive is None else rows.where(alive, 0.0))
+    return True
+
+
+def _nan_found(values: Tensor, first: int = 0) -> ScoreError:
+    """Name the first NaN of a piece whose first row is number ``first`` of all."""
+    row, place = (int(part) for part in values.isnan().nonzero()[0])
+    return ScoreError(f"scores[{first + row}, {place}] is NaN; {DIVERGED}")
+
+
 def _rank_(out: Tensor, scores: Tensor, keep: int, alive: Tensor | None, room: Tensor, first: int) -> None:
     """Write the mask of one piece, whose first row is number ``first`` of all; ``room`` is two pieces to write into."""
     values = (scores if scores.dtype in FLOATS else scores.float()).contiguous()
@@ -81,8 +129,7 @@ def _rank_(out: Tensor, scores: Tensor, keep: int, alive: Tensor | None, room: T
     if alive is not None:
         values = _buried(values, alive)
     if values.sum().isnan() and values.isnan().any():  # the sum is cheap, but +inf and -inf give NaN as well
-        row, place = (int(part) for part in values.isnan().nonzero()[0])
-        raise ScoreError(f"scores[{first + row}, {place}] is NaN; look for a loss or gradient that has diverged")
+        raise _nan_found(values, first)
     if values.shape[1] in WORD and values.shape[1] > 1 and not sunken:
         _count_wins_(out, values, keep, room)
     else:

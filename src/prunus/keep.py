@@ -14,11 +14,12 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
+from prunus._native import ranking
 from prunus._pieces import Entry, batches, count, gathered, one_thread, pick, pieces, spread_like
-from prunus._rows import exactly_in_rows
+from prunus._rows import exactly_along, exactly_in_rows
 from prunus.errors import ScoreError, SettingError, require_count, require_fraction
 
-__all__ = ["exactly", "exactly_in_rows", "pruned_count"]
+__all__ = ["exactly", "exactly_along", "exactly_in_rows", "pruned_count"]
 
 SMALL = 1 << 15  # so few candidates are selected directly; more are narrowed down by a histogram first
 DIGIT = 16  # bits that one histogram resolves
@@ -124,12 +125,10 @@ def _threshold(entries: list[Entry], dtype: torch.dtype, rank: int, members: int
 
     ``members`` counts the candidates whose keys start with the digits found so far; those digits and a zero: ``floor``.
     """
-    shift, floor = torch.finfo(dtype).bits, -1 << DIGIT - 1
-    while members > SMALL and shift:
-        counts = torch.zeros(1 << DIGIT, dtype=torch.int64)
-        for keys in _members(entries, dtype, shift, floor):
-            digits = (keys >> shift - DIGIT).sub_(floor)
-            counts += torch.bincount(digits, minlength=1 << DIGIT).cpu()
+    bits = shift = torch.finfo(dtype).bits
+    floor, fast = -1 << DIGIT - 1, all(map(_walkable, entries))
+    while shift and (members > SMALL or (fast and shift < bits)):
+        counts = (_count_natively if fast else _count)(entries, dtype, shift, floor)
         digit, rank, members = _descend(counts, rank)
         shift, floor = shift - DIGIT, floor + digit << DIGIT
     if shift == 0:
@@ -137,6 +136,32 @@ def _threshold(entries: list[Entry], dtype: torch.dtype, rank: int, members: int
     left = torch.cat([keys.to(entries[0][0].device) for keys in _members(entries, dtype, shift, floor)])
     key = left.topk(rank, sorted=False).values.min()  # kthvalue is refused on CUDA in deterministic mode
     return _value_of_key(int(key), dtype), rank - int((left > key).sum()), int((left == key).sum())
+
+
+def _walkable(entry: Entry) -> bool:
+    """Say whether compiled kernels may walk a score and its mask."""
+    return all(map(ranking.can_walk, entry, (torch.float32, torch.bool)))
+
+
+def _count(entries: list[Entry], dtype: torch.dtype, shift: int, floor: int) -> Tensor:
+    """Count the candidates whose bits above ``shift`` are those found so far by their next digit."""
+    counts = torch.zeros(1 << DIGIT, dtype=torch.int64)
+    for keys in _members(entries, dtype, shift, floor):
+        digits = (keys >> shift - DIGIT).sub_(floor)
+        counts += torch.bincount(digits, minlength=1 << DIGIT).cpu()
+    return counts
+
+
+def _count_natively(entries: list[Entry], dtype: torch.dtype, shift: int, floor: int) -> Tensor:
+    """Do the same in one pass of a compiled kernel over each tensor."""
+    counts = torch.zeros(1 << DIGIT, dtype=torch.int64)
+    for score, *mask in entries:
+        alive = mask[0] if mask else None
+        if shift == DIGIT:
+            ranking.count_lower(counts, score, alive, floor >> DIGIT)
+        elif ranking.count_upper(counts, score, alive):
+            raise _nan_found(entries)
+    return counts
 
 
 def _descend(counts: Tensor, rank: int) -> tuple[int, int, int]:
@@ -175,6 +200,9 @@ def _masks(entries: list[Entry], dtype: torch.dtype, value: float, spare: int, *
     masks = []
     for entry in entries:
         masks.append(torch.empty_like(entry[0], dtype=torch.bool))
+        if dtype == torch.float32 and _walkable(entry):
+            spare = ranking.mark_above(masks[-1], entry[0], entry[1] if len(entry) > 1 else None, value, spare)
+            continue
         for kept, score, *mask in pieces(masks[-1], *entry):
             above = torch.ge if loose else torch.gt
             above(score.to(dtype), value, out=kept)

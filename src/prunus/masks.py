@@ -11,9 +11,13 @@ from torch import Tensor
 from torch.utils.hooks import RemovableHandle
 
 from prunus import _native
+from prunus._native import ranking
 from prunus._pieces import CHUNK, WORD, clear_, lost, one_thread
 from prunus.errors import CheckpointError, Faults, SelectionError, SparsityDecreaseError, StructureError, did_you_mean
 from prunus.select import Target
+from prunus.structures import Structure
+
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
 class MaskStore:
@@ -85,18 +89,62 @@ class MaskStore:
         self._kept.update(fresh)
         self._stale = True
 
-    def tighten(self, pruned: Mapping[str, Tensor]) -> None:
-        """Prune more places, all or none; nothing comes back.
+    def flags(self, name: str) -> Tensor:
+        """Return the mask of one masked target as it is kept, not to be written: zero prunes, anything else keeps."""
+        return self._kept[name]
+
+    def tighten(self, masks: Mapping[str, Tensor]) -> None:
+        """Prune what the masks do not keep, all or none, besides what is pruned already; nothing comes back.
 
         Args:
-            pruned: name → bool tensor of the weight's shape, True prunes.
+            masks: name → bool tensor of the weight's shape, True keeps. The store takes the tensors over.
         """
-        for name, marks in pruned.items():
-            self._require_fit(name, marks)
-        for name, marks in pruned.items():
-            kept = self._laid_out(name, marks).sub_(1)
+        for name, mask in masks.items():
+            self._require_fit(name, mask)
+        for name, mask in masks.items():
+            kept = self._taken_over(name, mask)
             self._kept[name] = kept.bitwise_and_(self._kept[name].to(kept)) if name in self._kept else kept
         self._stale = True
+
+    def prune_groups(self, structure: Structure, alive: Mapping[str, Tensor]) -> None:
+        """Prune whole groups, all or none, besides what is pruned already, and set their weights to zero.
+
+        Args:
+            structure: how each target falls apart.
+            alive: name → bool flags (groups,), False prunes.
+        """
+        for name, flags in alive.items():
+            self._require_flags(structure, name, flags)
+        walked = {name: grid for name in alive if (grid := self._grid(structure, name)) is not None}
+        rest = {name: self._expanded(structure, name, keep) for name, keep in alive.items() if name not in walked}
+        for name, grid in walked.items():
+            dead = alive[name].logical_not().contiguous()
+            for tensor in (self._kept[name], self._targets[name].parameter):
+                ranking.zero_groups_(tensor, dead, grid)
+            torch.autograd.graph.increment_version(self._targets[name].parameter)
+        if rest:
+            self.tighten(rest)
+            self.apply_()
+
+    def _require_flags(self, structure: Structure, name: str, flags: Tensor) -> None:
+        self._require_target(name)
+        target = self._targets[name]
+        groups = structure.groups(target.canonical(target.parameter).shape)
+        if flags.dtype != torch.bool or flags.shape != (groups,) or flags.device != target.parameter.device:
+            found = f"{flags.dtype} {list(flags.shape)} on {flags.device}"
+            raise StructureError(
+                f"the groups of {name} are {found}, expected torch.bool [{groups}] on {target.parameter.device}"
+            )
+
+    def _grid(self, structure: Structure, name: str) -> ranking.Grid | None:
+        """Return how the groups lie where a kernel can prune them in place: that is, where there is a mask already."""
+        target = self._targets[name]
+        able = name in self and not target.transposed and ranking.can_walk(target.parameter, *FLOATS)
+        return structure.grid(target.parameter.shape) if able and ranking.can_walk_flags(self._kept[name]) else None
+
+    def _expanded(self, structure: Structure, name: str, keep: Tensor) -> Tensor:
+        target = self._targets[name]
+        return target.canonical(structure.expand(keep, target.canonical(target.parameter).shape))
 
     def apply_(self) -> None:
         """Set every pruned weight to +0.0, in place."""
@@ -177,6 +225,12 @@ class MaskStore:
         widen = parameter.numel() <= CHUNK and not _native.available()
         dtype = WORD[parameter.element_size()] if widen else torch.int8
         return torch.empty_like(parameter, dtype=dtype).copy_(flags)
+
+    def _taken_over(self, name: str, mask: Tensor) -> Tensor:
+        """Turn a mask into what is kept inside, in its own memory where that lies as the weight does."""
+        kept = mask.view(torch.int8)
+        fits = _native.available() and _native.matches(kept, self._targets[name].parameter)
+        return (kept if fits else self._laid_out(name, mask)).neg_()
 
     def _require_target(self, name: str) -> None:
         if name not in self._targets:

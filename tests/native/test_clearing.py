@@ -74,7 +74,7 @@ def test_the_table_follows_masks_and_model() -> None:
     table = store._table
     store.apply_()
     assert store._table is table and model.weight.all()
-    store.tighten({"weight": torch.eye(4, 6, dtype=torch.bool)})
+    store.tighten({"weight": ~torch.eye(4, 6, dtype=torch.bool)})
     store.apply_()
     assert store._table is not table and model.weight.count_nonzero() == 20
     for change in (nn.Module.double, nn.Module.bfloat16, lambda m: m.weight.data.set_(torch.ones(6, 4).bfloat16().t())):

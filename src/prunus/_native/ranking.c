@@ -26,6 +26,18 @@ INLINE void add_groups(double *sums, const float *x, int64_t outer, int64_t grou
         for (int64_t g = 0; g < groups; g++, x += inner) sums[g] += sum_of(x, inner, square);
 }
 
+/* Where a group lies in one piece its sum needs no memory of its own. */
+INLINE void sum_groups(float *sums, const float *x, int64_t groups, int64_t inner) {
+    for (int64_t g = 0; g < groups; g++, x += inner) sums[g] = (float)sum_of(x, inner, 0);
+}
+
+EXPORT void prunus_sums(float *sums, const float *x, int64_t groups, int64_t inner) {
+    if (inner == 9)
+        sum_groups(sums, x, groups, 9);
+    else
+        sum_groups(sums, x, groups, inner);
+}
+
 INLINE void add_columns(double *sums, const float *x, int64_t outer, int64_t groups, int square) {
     for (int64_t o = 0; o < outer; o++, x += groups)
 #pragma omp simd
@@ -65,21 +77,95 @@ EXPORT void prunus_repeat(uint8_t *out, const uint8_t *flags, int64_t outer, int
     }
 }
 
+INLINE int any_of(const uint8_t *mask, int64_t n) {
+    int64_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        uint64_t word;
+        memcpy(&word, mask + i, 8);
+        if (word) return 1;
+    }
+    for (; i < n; i++)
+        if (mask[i]) return 1;
+    return 0;
+}
+
 INLINE void any_in(uint8_t *any, const uint8_t *mask, int64_t outer, int64_t groups, int64_t inner) {
     for (int64_t o = 0; o < outer; o++)
         for (int64_t g = 0; g < groups; g++, mask += inner)
-            for (int64_t i = 0; i < inner; i++) any[g] |= mask[i];
+            if (!any[g]) any[g] = any_of(mask, inner);
 }
 
 EXPORT void prunus_any(uint8_t *any, const uint8_t *mask, int64_t outer, int64_t groups, int64_t inner) {
-    switch (inner) {
-    case 1: any_in(any, mask, outer, groups, 1); break;
-    case 9: any_in(any, mask, outer, groups, 9); break;
-    default: any_in(any, mask, outer, groups, inner);
+    if (inner == 9)
+        any_in(any, mask, outer, groups, 9);
+    else
+        any_in(any, mask, outer, groups, inner);
+}
+
+INLINE void zero(char *x, const uint8_t *dead, int64_t outer, int64_t groups, int64_t bytes) {
+    for (int64_t o = 0; o < outer; o++)
+        for (int64_t g = 0; g < groups; g++, x += bytes)
+            if (dead[g]) memset(x, 0, bytes);
+}
+
+/* Single entries, or few bytes: no branch, which could not be foreseen. */
+#define ZERO_EACH(bits)                                                                                            \
+    INLINE void zero_each_##bits(int##bits##_t *x, const uint8_t *dead, int64_t outer, int64_t groups) {           \
+        for (int64_t o = 0; o < outer; o++, x += groups)                                                           \
+            for (int64_t g = 0; g < groups; g++) x[g] &= (int##bits##_t)dead[g] - 1;                               \
+    }
+ZERO_EACH(8)
+ZERO_EACH(16)
+ZERO_EACH(32)
+ZERO_EACH(64)
+
+INLINE void zero_nine(char *x, const uint8_t *dead, int64_t outer, int64_t groups) {
+    for (int64_t o = 0; o < outer; o++)
+        for (int64_t g = 0; g < groups; g++, x += 9) {
+            int64_t word, stay = (int64_t)dead[g] - 1;
+            memcpy(&word, x, 8);
+            word &= stay;
+            memcpy(x, &word, 8);
+            x[8] &= (char)stay;
+        }
+}
+
+/* Set the places of dead groups (flag 1) to zero; an entry has `size` bytes. */
+EXPORT void prunus_zero(void *x, const uint8_t *dead, int64_t outer, int64_t groups, int64_t inner, int64_t size) {
+    if (inner == 1) switch (size) {
+        case 1: zero_each_8(x, dead, outer, groups); return;
+        case 2: zero_each_16(x, dead, outer, groups); return;
+        case 4: zero_each_32(x, dead, outer, groups); return;
+        default: zero_each_64(x, dead, outer, groups); return;
+    }
+    switch (inner * size) {
+    case 9: zero_nine(x, dead, outer, groups); break;
+    case 36: zero(x, dead, outer, groups, 36); break;
+    default: zero(x, dead, outer, groups, inner * size);
     }
 }
 
-/* ---- ranks inside sets of 2, 4 or 8 neighbours: every entry meets every other of its set ---- */
+/* ---- ranks inside sets of 2, 4 or 8: every entry meets every other of its set ---- */
+
+/* Integers order as the floats do whose bits they come from; adding zero turns -0.0 into +0.0, so that the two tie. */
+INLINE lanes keys_of(floats value, int32_t bits_used) {
+    lanes bits = (lanes)(value + 0.0f) & bits_used;
+    return bits ^ ((bits >> 31) & 0x7fffffff);
+}
+
+/* -1 where alive, 0 where dead; the key of the dead lies below all others. */
+INLINE lanes living(const uint8_t *alive) {
+    bytes flags;
+    memcpy(&flags, alive, 16);
+    return __builtin_convertvector(flags != 0, lanes);
+}
+
+INLINE lanes buried(lanes key, lanes lives) { return (key & lives) | (~lives & (INT32_MIN + 1)); }
+
+INLINE void mark(int8_t *kept, lanes before, int32_t keep, lanes lives) {
+    bytes stays = __builtin_convertvector((before < keep) & lives, bytes) & 1;
+    memcpy(kept, &stays, 16);
+}
 
 #define PLACE(l, m, s) ((l) / (m) * (m) + ((l) + (s)) % (m))
 #define TURN(v, m, s)                                                                                              \
@@ -98,58 +184,111 @@ EXPORT void prunus_any(uint8_t *any, const uint8_t *mask, int64_t outer, int64_t
 #define MEET_4 MEET(4, 1) MEET(4, 2) MEET(4, 3)
 #define MEET_8 MEET(8, 1) MEET(8, 2) MEET(8, 3) MEET(8, 4) MEET(8, 5) MEET(8, 6) MEET(8, 7)
 
-/* Integers order as the floats do whose bits they come from; adding zero turns -0.0 into +0.0, so that the two tie. */
-INLINE lanes keys_of(floats value) {
-    lanes bits = (lanes)(value + 0.0f);
-    return bits ^ ((bits >> 31) & 0x7fffffff);
-}
-
-/* Sixteen entries: mark those of which fewer than `keep` of the same set come before; say where a candidate is NaN. */
+/* Sixteen entries of sets that lie side by side; say where a candidate is NaN. */
 #define SIXTEEN(m)                                                                                                 \
-    INLINE lanes sixteen_##m(int8_t *kept, const float *x, const uint8_t *alive, int32_t keep) {                   \
+    INLINE lanes sixteen_##m(int8_t *kept, const float *x, const uint8_t *alive, int32_t keep, int32_t used) {     \
         floats value;                                                                                              \
         memcpy(&value, x, 64);                                                                                     \
-        lanes key = keys_of(value), before = {0}, bad = value != value;                                            \
-        if (alive) {                                                                                               \
-            bytes flags;                                                                                           \
-            memcpy(&flags, alive, 16);                                                                             \
-            lanes lives = __builtin_convertvector(flags, lanes) != 0;                                              \
-            key = (key & lives) | (~lives & (INT32_MIN + 1));                                                      \
-            before = ~lives & m;                                                                                   \
-            bad &= lives;                                                                                          \
-        }                                                                                                          \
-        MEET_##m bytes stays = __builtin_convertvector(before < keep, bytes) & 1;                                  \
-        memcpy(kept, &stays, 16);                                                                                  \
-        return bad;                                                                                                \
-    }                                                                                                              \
-    INLINE int64_t rank_##m(int8_t *kept, const float *x, const uint8_t *alive, int64_t n, int32_t keep) {         \
-        lanes bad = {0};                                                                                           \
-        int64_t i = 0;                                                                                             \
-        for (; i + 16 <= n; i += 16) bad |= sixteen_##m(kept + i, x + i, alive ? alive + i : 0, keep);             \
-        if (i < n) { /* the rest, with zeros behind it */                                                          \
-            float rest[16] = {0};                                                                                  \
-            uint8_t lives[16] = {0};                                                                               \
-            int8_t stays[16];                                                                                      \
-            memcpy(rest, x + i, (n - i) * 4);                                                                      \
-            memcpy(lives, alive ? alive + i : lives, n - i);                                                       \
-            bad |= sixteen_##m(stays, rest, alive ? lives : 0, keep);                                              \
-            memcpy(kept + i, stays, n - i);                                                                        \
-        }                                                                                                          \
-        int64_t any = 0;                                                                                           \
-        for (int l = 0; l < 16; l++) any |= bad[l];                                                                \
-        return any != 0;                                                                                           \
+        lanes lives = alive ? living(alive) : (lanes){0} - 1, key = keys_of(value, used), before = {0};            \
+        if (alive) key = buried(key, lives);                                                                       \
+        MEET_##m mark(kept, before, keep, lives);                                                                  \
+        return (value != value) & lives;                                                                           \
     }
 SIXTEEN(2)
 SIXTEEN(4)
 SIXTEEN(8)
 
-/* Mark the `keep` largest of each set of `size` neighbours; return whether a candidate is NaN. */
-EXPORT int64_t prunus_rank(int8_t *kept, const float *x, const uint8_t *alive, int64_t n, int64_t size, int64_t keep) {
-    switch (size) {
-    case 2: return alive ? rank_2(kept, x, alive, n, keep) : rank_2(kept, x, 0, n, keep);
-    case 4: return alive ? rank_4(kept, x, alive, n, keep) : rank_4(kept, x, 0, n, keep);
-    default: return alive ? rank_8(kept, x, alive, n, keep) : rank_8(kept, x, 0, n, keep);
+typedef struct {
+    int8_t *kept;
+    const float *x;
+    const uint8_t *alive;
+    int64_t n;
+    int32_t keep, used;
+} sets_t;
+
+INLINE lanes sixteen(int64_t size, int8_t *kept, const float *x, const uint8_t *alive, const sets_t *sets) {
+    if (size == 2) return sixteen_2(kept, x, alive, sets->keep, sets->used);
+    if (size == 4) return sixteen_4(kept, x, alive, sets->keep, sets->used);
+    return sixteen_8(kept, x, alive, sets->keep, sets->used);
+}
+
+/* Sets of neighbours. */
+INLINE lanes rank_flat(const sets_t *sets, const uint8_t *alive, int64_t size) {
+    lanes bad = {0};
+    int64_t i = 0, n = sets->n;
+    for (; i + 16 <= n; i += 16) bad |= sixteen(size, sets->kept + i, sets->x + i, alive ? alive + i : 0, sets);
+    if (i < n) { /* the rest, with zeros behind it */
+        float rest[16] = {0};
+        uint8_t lives[16] = {0};
+        int8_t stays[16];
+        memcpy(rest, sets->x + i, (n - i) * 4);
+        if (alive) memcpy(lives, alive + i, n - i);
+        bad |= sixteen(size, stays, rest, alive ? lives : 0, sets);
+        memcpy(sets->kept + i, stays, n - i);
     }
+    return bad;
+}
+
+/* Up to sixteen sets side by side, whose entries lie `inner` apart. Whole vectors are read and written: what lies beyond
+   `inner` belongs to entries whose turn comes later, or to nobody. */
+INLINE lanes rank_rows(int8_t *kept, const float *x, const uint8_t *alive, const sets_t *sets, int64_t size,
+                       int64_t inner, lanes within) {
+    lanes key[8], lives[8], bad = {0};
+    for (int64_t j = 0; j < size; j++) {
+        floats value;
+        memcpy(&value, x + j * inner, 64);
+        lives[j] = alive ? living(alive + j * inner) : (lanes){0} - 1;
+        key[j] = keys_of(value, sets->used);
+        if (alive) key[j] = buried(key[j], lives[j]);
+        bad |= (value != value) & lives[j] & within;
+    }
+    for (int64_t j = 0; j < size; j++) {
+        lanes before = {0};
+        for (int64_t k = 0; k < size; k++)
+            if (k != j) before -= k < j ? key[k] >= key[j] : key[k] > key[j];
+        mark(kept + j * inner, before, sets->keep, lives[j]);
+    }
+    return bad;
+}
+
+/* Sets along the middle of [outer, size, inner]; the last ones, behind which nothing may be touched, by way of a copy. */
+INLINE lanes rank_strided(const sets_t *sets, const uint8_t *alive, int64_t size, int64_t inner) {
+    lanes bad = {0}, within;
+    for (int l = 0; l < 16; l++) within[l] = l < inner ? -1 : 0;
+    int64_t at = 0, n = sets->n, step = size * inner;
+    for (; at + step + 16 <= n; at += step)
+        bad |= rank_rows(sets->kept + at, sets->x + at, alive ? alive + at : 0, sets, size, inner, within);
+    for (; at < n; at += step) {
+        float last[8 * 16 + 16] = {0};
+        uint8_t lives[8 * 16 + 16] = {0};
+        int8_t stays[8 * 16 + 16];
+        memcpy(last, sets->x + at, step * 4);
+        if (alive) memcpy(lives, alive + at, step);
+        bad |= rank_rows(stays, last, alive ? lives : 0, sets, size, inner, within);
+        memcpy(sets->kept + at, stays, step);
+    }
+    return bad;
+}
+
+INLINE lanes rank_sized(const sets_t *sets, const uint8_t *alive, int64_t size, int64_t inner) {
+    return inner == 1 ? rank_flat(sets, alive, size) : rank_strided(sets, alive, size, inner);
+}
+
+INLINE lanes rank_any(const sets_t *sets, const uint8_t *alive, int64_t size, int64_t inner) {
+    if (size == 2) return rank_sized(sets, alive, 2, inner);
+    if (size == 4) return rank_sized(sets, alive, 4, inner);
+    return rank_sized(sets, alive, 8, inner);
+}
+
+/* Mark the `keep` largest (of the absolute values) of each set along the middle of [outer, size, inner <= 16], n entries
+   in all; return whether a candidate is NaN. */
+EXPORT int64_t prunus_rank(int8_t *kept, const float *x, const uint8_t *alive, int64_t n, int64_t size, int64_t inner,
+                           int64_t keep, int absolute) {
+    sets_t sets = {kept, x, alive, n, (int32_t)keep, absolute ? 0x7fffffff : -1};
+    lanes bad = alive ? rank_any(&sets, alive, size, inner) : rank_any(&sets, 0, size, inner);
+    int64_t any = 0;
+    for (int l = 0; l < 16; l++) any |= bad[l];
+    return any != 0;
 }
 
 /* ---- histograms of the upper 16 bits of the keys, and of the lower 16 of those that share the upper ---- */
@@ -164,7 +303,7 @@ INLINE int32_t key_of(float value) {
 EXPORT int64_t prunus_upper(int64_t *counts, const float *x, const uint8_t *alive, int64_t n) {
     int64_t bad = 0;
     for (int64_t i = 0; i < n; i++) {
-        int64_t lives = alive ? alive[i] : 1;
+        int64_t lives = alive ? alive[i] != 0 : 1;
         counts[((uint32_t)key_of(x[i]) ^ 0x80000000u) >> 16] += lives;
         bad |= lives & (x[i] != x[i]);
     }
@@ -191,7 +330,7 @@ EXPORT int64_t prunus_mark(uint8_t *kept, const float *x, const uint8_t *alive, 
         int32_t ties = 0;
 #pragma omp simd reduction(| : ties)
         for (int64_t i = start; i < end; i++) {
-            kept[i] = (uint8_t)(x[i] > value) & (alive ? alive[i] : 1);
+            kept[i] = (uint8_t)(x[i] > value) & (alive ? alive[i] != 0 : 1);
             ties |= x[i] == value;
         }
         for (int64_t i = start; ties && spare && i < end; i++)

@@ -15,30 +15,51 @@ Grid = tuple[int, int, int]
 """(outer, groups, inner): entry [o, g, i] of the memory belongs to group g."""
 SIZES = (2, 4, 8)
 """Sizes of the sets that :func:`rank` can rank."""
+LANES = 16
+"""How far apart the entries of a set may lie."""
 SIGNATURES: dict[str, tuple[Any, ...]] = {
     "prunus_any": (POINTER, POINTER, COUNT, COUNT, COUNT),
     "prunus_group_sums": (POINTER, POINTER, COUNT, COUNT, COUNT, c_int),
     "prunus_lower": (POINTER, POINTER, POINTER, COUNT, c_int),
     "prunus_mark": (POINTER, POINTER, POINTER, COUNT, c_float, COUNT),
-    "prunus_rank": (POINTER, POINTER, POINTER, COUNT, COUNT, COUNT),
+    "prunus_rank": (POINTER, POINTER, POINTER, COUNT, COUNT, COUNT, COUNT, c_int),
     "prunus_repeat": (POINTER, POINTER, COUNT, COUNT, COUNT),
+    "prunus_sums": (POINTER, POINTER, COUNT, COUNT),
     "prunus_upper": (POINTER, POINTER, POINTER, COUNT),
+    "prunus_zero": (POINTER, POINTER, COUNT, COUNT, COUNT, COUNT),
 }
 
 
-def can_walk(tensor: Tensor, dtype: torch.dtype) -> bool:
-    """Say whether a kernel may walk this memory: plain, contiguous, on the CPU, of this dtype.
+def can_walk(tensor: Tensor, *dtypes: torch.dtype) -> bool:
+    """Say whether a kernel may walk this memory: plain, contiguous, on the CPU, of one of these dtypes.
 
     >>> can_walk(torch.zeros(4, 2).T, torch.float32), can_walk(torch.zeros(4), torch.float64)
     (False, False)
     """
     plain = tensor.is_cpu and type(tensor) in (Tensor, torch.nn.Parameter)
-    return plain and tensor.dtype == dtype and tensor.is_contiguous() and available()
+    return plain and tensor.dtype in dtypes and tensor.is_contiguous() and available()
+
+
+def can_walk_flags(flags: Tensor | None) -> bool:
+    """Say the same of bytes that are zero or not; None, which stands for no mask, is fine.
+
+    >>> can_walk_flags(None), can_walk_flags(torch.zeros(4))
+    (True, False)
+    """
+    return flags is None or can_walk(flags, torch.bool, torch.int8)
 
 
 def group_sums(values: Tensor, grid: Grid, *, square: bool = False) -> Tensor:
-    """Return the sum of the absolute values (or squares) of each group, added up in float64."""
-    sums = torch.zeros(grid[1], dtype=torch.float64)
+    """Return the sum of the absolute values (or squares) of each group, added up in float64.
+
+    A square may be too large for float32, so squares are returned as float64.
+    """
+    outer, groups, inner = grid
+    if outer == 1 and not square:
+        small = torch.empty(groups)
+        _kernel("prunus_sums")(small.data_ptr(), values.data_ptr(), groups, inner)
+        return small
+    sums = torch.zeros(groups, dtype=torch.float64)
     _kernel("prunus_group_sums")(sums.data_ptr(), values.data_ptr(), *grid, square)
     return sums
 
@@ -57,10 +78,21 @@ def any_in_groups(mask: Tensor, grid: Grid) -> Tensor:
     return found
 
 
-def rank(kept: Tensor, scores: Tensor, keep: int, alive: Tensor | None) -> bool:
-    """Mark the ``keep`` largest of each row (2, 4 or 8 entries); say whether a candidate is NaN."""
-    rows, size = scores.shape
-    return bool(_kernel("prunus_rank")(kept.data_ptr(), scores.data_ptr(), _address(alive), rows * size, size, keep))
+def zero_groups_(tensor: Tensor, dead: Tensor, grid: Grid) -> None:
+    """Set the places of dead groups to zero, whatever the dtype; nothing else is touched."""
+    _kernel("prunus_zero")(tensor.data_ptr(), dead.data_ptr(), *grid, tensor.element_size())
+
+
+def rank(
+    kept: Tensor, scores: Tensor, keep: int, alive: Tensor | None, size: int, *, apart: int = 1, absolute: bool = False
+) -> bool:
+    """Mark the ``keep`` largest of each set of ``size`` (2, 4 or 8) entries; say whether a candidate is NaN.
+
+    The entries of a set lie ``apart`` (1 to 16) in memory: sets run along the middle of [outer, size, apart].
+    ``absolute`` ranks by absolute value.
+    """
+    sizes = (scores.numel(), size, apart, keep, absolute)
+    return bool(_kernel("prunus_rank")(kept.data_ptr(), scores.data_ptr(), _address(alive), *sizes))
 
 
 def count_upper(counts: Tensor, scores: Tensor, alive: Tensor | None) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from prunus._pieces import any_in_rows
 from prunus.criteria import Criterion
 from prunus.errors import RunError, StructureError
 from prunus.masks import MaskStore
@@ -27,7 +26,7 @@ def require_fit(target: Target, structure: Structure) -> None:
 def alive_groups(target: Target, structure: Structure, masks: MaskStore) -> Tensor:
     """Return one flag a group: is any of its weights not masked?"""
     if target.name in masks:
-        return any_in_rows(structure.split(target.canonical(masks[target.name])))
+        return structure.any_in_groups(target.canonical(masks.flags(target.name)))
     parameter = target.parameter
     shape = target.canonical(parameter).shape
     return torch.ones(structure.groups(shape), dtype=torch.bool, device=parameter.device)

@@ -16,7 +16,7 @@ from prunus.actions._groups import alive_groups, require_fit, score
 from prunus.actions.base import Action, Bound, Moment, Site
 from prunus.criteria import Criterion, Magnitude
 from prunus.errors import LayerCollapse, SettingError, require_count
-from prunus.keep import exactly_in_rows, pruned_count
+from prunus.keep import exactly_along, exactly_in_rows, pruned_count
 from prunus.schedules import Schedule
 from prunus.scopes import Global, Scope
 from prunus.select import Select, Target, require_in_optimizer, targets
@@ -128,34 +128,40 @@ class _Pruning(Bound):
         keep = self.action.scope.select(scores, level, among=alive, shapes=shapes)
         kept, sizes = [_true(flags) for flags in keep], [flags.numel() for flags in keep]
         if sum(kept) < (sum(sizes) if alive is None else sum(map(_true, alive))):
-            masks.tighten(dict(map(self._marks, self.chosen, keep)))
-            masks.apply_()
+            masks.prune_groups(structure, {target.name: k for target, k in zip(self.chosen, keep, strict=True)})
         self._report(level, kept, sizes)
 
     def _prune_in_sets(self, level: float, budget: int) -> None:
         """Keep the best of each small set, whatever the scope."""
         stay = budget - pruned_count(level, budget)
-        marks = [self._marks_in_sets(target, stay, budget) for target in self.chosen]
-        kept, sizes = [places.numel() - _true(places) for places in marks], [places.numel() for places in marks]
+        masks = {target.name: self._mask_in_sets(target, stay, budget) for target in self.chosen}
+        kept, sizes = [_true(mask) for mask in masks.values()], [mask.numel() for mask in masks.values()]
         if sum(kept) < sum(sizes):
-            self.site.masks.tighten({target.name: places for target, places in zip(self.chosen, marks, strict=True)})
+            self.site.masks.tighten(masks)
             self.site.masks.apply_()
         self._report(level, kept, sizes)
 
-    def _marks_in_sets(self, target: Target, stay: int, budget: int) -> Tensor:
-        """Return the places to prune so that ``stay`` of each set live, a piece at a time, which stays in the cache."""
+    def _mask_in_sets(self, target: Target, stay: int, budget: int) -> Tensor:
+        """Return the mask in which ``stay`` of each set live; fewer where fewer were alive."""
+        masks, weight = self.site.masks, target.canonical(target.parameter.detach())
+        flags = target.canonical(masks.flags(target.name)) if target.name in masks else None
+        mask = torch.empty_like(target.parameter, dtype=torch.bool)
+        absolute = self.action.criterion.absolute
+        if not (absolute and exactly_along(target.canonical(mask), weight, stay, budget, flags)):
+            self._rank_sets(target, target.canonical(mask), stay, budget)
+        return mask
+
+    def _rank_sets(self, target: Target, mask: Tensor, stay: int, budget: int) -> None:
+        """Write the mask a piece at a time, which stays in the cache."""
         structure, criterion, masks = self.action.structure, self.action.criterion, self.site.masks
-        marks = torch.empty_like(target.parameter, dtype=torch.bool)
-        oriented = target.canonical(marks)
         alive = target.canonical(masks[target.name]) if target.name in masks else None
-        rows = max(1, CHUNK * len(oriented) // max(1, marks.numel())) if criterion.local else max(1, len(oriented))
-        for start in range(0, len(oriented), rows):
+        rows = max(1, CHUNK * len(mask) // max(1, mask.numel())) if criterion.local else max(1, len(mask))
+        for start in range(0, len(mask), rows):
             part = slice(start, start + rows)
             sets = score(target, criterion, structure, self.generator, part).view(-1, budget)
             among = None if alive is None else structure.split(alive[part]).reshape(-1, budget)
-            gone = exactly_in_rows(sets, stay, among=among).logical_not_()
-            oriented[part] = structure.join(gone.view(-1, 1), oriented[part].shape)
-        return marks
+            kept = exactly_in_rows(sets, stay, among=among)
+            mask[part] = structure.join(kept.view(-1, 1), mask[part].shape)
 
     def metrics(self) -> dict[str, float]:
         """Return the sparsity last asked for and the one achieved, in members of the structure."""
@@ -170,11 +176,6 @@ class _Pruning(Bound):
         """Take back what :meth:`state_dict` returned."""
         self.generator.set_state(state["generator"].cpu())
         self.counts = _Counts(**state["counts"])
-
-    def _marks(self, target: Target, keep: Tensor) -> tuple[str, Tensor]:
-        """Return the target's name and the places to prune, of its shape."""
-        shape = target.canonical(target.parameter).shape
-        return target.name, target.canonical(self.action.structure.expand(keep.logical_not_(), shape))
 
     def _report(self, level: float, kept: list[int], sizes: list[int]) -> None:
         total = sum(sizes)

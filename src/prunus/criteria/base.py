@@ -19,7 +19,8 @@ class Criterion(ABC):
 
     Members are frozen dataclasses that write ``_rate`` and declare what they need: ``needs_gradient`` (the gradient of
     the loss), ``random`` (draws from a generator), ``needs_weight`` (False: the values of the weights do not count, so
-    that pruned ones can be told apart) and ``local`` (False: a score depends on the other groups of its tensor too).
+    that pruned ones can be told apart), ``local`` (False: a score depends on the other groups of its tensor too) and
+    ``absolute`` (True: a single weight scores its absolute value, which kernels read off the weight).
     This base splits the weight, widens half precision to float32 (64-bit stays 64-bit) and refuses a missing need.
 
     >>> from prunus.criteria import Magnitude
@@ -32,6 +33,7 @@ class Criterion(ABC):
     needs_weight: ClassVar[bool] = True
     random: ClassVar[bool] = False
     local: ClassVar[bool] = True
+    absolute: ClassVar[bool] = False
 
     @torch.no_grad()
     def score(
@@ -47,6 +49,9 @@ class Criterion(ABC):
         Errors: StructureError when the weight cannot be split; ScoreError when it is not floating point, or when a
         declared need (``gradient`` of the weight's shape, ``generator``) was not passed.
         """
+        walked = self._walk(weight, structure)
+        if walked is not None:
+            return walked
         groups = widen(structure.split(weight))
         if self.random and generator is None:
             raise ScoreError(f"{self} needs generator=, a torch.Generator whose state a resumed run restores; got None")
@@ -57,6 +62,10 @@ class Criterion(ABC):
             wanted = f"gradient= of shape {tuple(weight.shape)}"
             raise ScoreError(f"{self} needs {wanted}, got {found}; score after backward() and before zero_grad()")
         return self._rate(groups, widen(structure.split(gradient)), generator)
+
+    def _walk(self, weight: Tensor, structure: Structure) -> Tensor | None:
+        """Score (groups,) straight from the memory of the weight, where a member has a kernel for that; else None."""
+        return None
 
     @abstractmethod
     def _rate(self, groups: Tensor, gradient: Tensor | None, generator: Generator | None) -> Tensor:

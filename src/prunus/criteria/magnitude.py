@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Generator, Tensor
 
+from prunus._native import ranking
 from prunus._pieces import CHUNK
-from prunus.criteria.base import Criterion
+from prunus.criteria.base import Criterion, widen
 from prunus.errors import require_number
+from prunus.structures import Structure
 
 
 def group_norm(groups: Tensor, p: float, *, average: bool = False) -> Tensor:
@@ -64,12 +67,26 @@ class Magnitude(Criterion):
     tensor([1., 1.])
     """
 
+    absolute: ClassVar[bool] = True
+
     p: float = 1.0
     average: bool = False
 
     def __post_init__(self) -> None:
         """Refuse a p that is no norm or quasi-norm."""
         require_number("p", self.p, 0.0, open_low=True)
+
+    def _walk(self, weight: Tensor, structure: Structure) -> Tensor | None:
+        grid = structure.grid(weight.shape)
+        if grid is None or grid[0] * grid[2] <= 1 or self.p not in (1, 2) or weight.dtype == torch.float64:
+            return None
+        values = widen(weight)
+        if not ranking.can_walk(values, torch.float32):
+            return None
+        sums = ranking.group_sums(values, grid, square=self.p == 2)
+        if self.average:
+            sums /= grid[0] * grid[2]
+        return (sums.sqrt_() if self.p == 2 else sums).float()
 
     def _rate(self, groups: Tensor, gradient: Tensor | None, generator: Generator | None) -> Tensor:
         return group_norm(groups, self.p, average=self.average)

@@ -8,8 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
+from prunus._native import ranking
+from prunus._pieces import any_in_rows
 from prunus.errors import StructureError
 
 
@@ -102,7 +105,17 @@ class Structure(ABC):
         if tuple(per_group.shape) != (groups,):
             found = tuple(per_group.shape)
             raise StructureError(f"{self} has {groups} groups in {tuple(shape)}, but got values of shape {found}")
+        grid = self.grid(shape)
+        if grid is not None and ranking.can_walk(per_group, torch.bool):
+            return ranking.repeat(per_group, grid, tuple(shape))
         return self.join(per_group.unsqueeze(1).expand(groups, members), shape).contiguous()
+
+    def any_in_groups(self, mask: Tensor) -> Tensor:
+        """Say for each group of a mask (bool or bytes) whether any of its places is set: weight's shape → (groups,)."""
+        grid = self.grid(mask.shape)
+        if grid is not None and ranking.can_walk_flags(mask):
+            return ranking.any_in_groups(mask, grid)
+        return any_in_rows(self.split(mask))
 
     def settings(self) -> dict[str, str | int]:
         """Return plain values from which ``get_structure`` builds an equal structure."""
