@@ -26,7 +26,7 @@ lint: .venv/.installed-test  ## ruff, mypy and the layers, without the tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-bench: .venv/.installed-test  ## run every benchmark and write benchmarks/RESULTS.md
+bench: .venv/.installed-bench  ## run every benchmark and write benchmarks/RESULTS.md
 	$(BIN)/python benchmarks/run.py
 
 format: .venv/.installed-test  ## let ruff fix and format the code
@@ -45,6 +45,7 @@ clean:  ## remove the environment and every cache
 # The stamp keeps a second run from installing again; it is older than its inputs once they change.
 .venv/.installed-demo: EXTRAS := vision,report
 .venv/.installed-test: EXTRAS := dev,lightning,vision,report
+.venv/.installed-bench: EXTRAS := dev,lightning,vision,report,bench
 .venv/.installed-%: $(PINS) | .venv/bin/pip
 	@echo "Installing prunus[$(EXTRAS)] into .venv (once; takes a minute or two)"
 	$(BIN)/python -m pip install -q --disable-pip-version-check -e ".[$(EXTRAS)]" -c constraints.txt
