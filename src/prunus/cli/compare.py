@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 WIDTH = 160
 """Columns of a table that goes to a file or a pipe."""
 FIRST, LAST = ("run", "runs", "zeros", "weights left"), ("on disk", "smaller", "time")
-SHARES = ("accuracy", "eer", "eer_low", "eer_high")
+SHARES = ("accuracy", "eer")
 """Metrics that are read as percentages."""
 
 FoldersArgument = Annotated[list[Path], typer.Argument(help="Folders of runs, or folders above them.")]
@@ -52,7 +52,7 @@ def table(found: Sequence[Outcome], *, each: bool = False) -> Table:
     >>> shown.row_count, list(shown.columns[4].cells)
     (1, ['5.50 % ± 0.71'])
     """
-    metrics = list(dict.fromkeys(name for one in found for name in one.metrics))
+    metrics = [name for name in dict.fromkeys(name for one in found for name in one.metrics) if not _is_end(name)]
     drawn = Table(box=None, pad_edge=False)
     for name in (*FIRST, *(metric.removeprefix("test/") for metric in metrics), *LAST):
         drawn.add_column(name, justify="left" if name == FIRST[0] else "right", no_wrap=True)
@@ -78,17 +78,28 @@ def _cells(runs: Sequence[Outcome], metrics: Sequence[str]) -> list[str]:
     size, dense = round(mean(one.size for one in runs)), round(mean(one.dense_size for one in runs))
     zeros = _share([one.count.sparsity for one in runs])
     left = f"{round(mean(one.count.kept for one in runs)):,}"
-    judged = [_figure(metric, [one.metrics[metric] for one in runs if metric in one.metrics]) for metric in metrics]
+    judged = [_figure(metric, runs) for metric in metrics]
     smaller = words.ratio(dense, size) if size and dense else "–"
     return [str(len(runs)), zeros, left, *judged, words.size(size), smaller, _time(runs)]
 
 
-def _figure(metric: str, values: Sequence[float]) -> str:
+def _is_end(metric: str) -> bool:
+    """Whether a metric is an end of another one's interval."""
+    return metric.endswith(("_low", "_high"))
+
+
+def _figure(metric: str, runs: Sequence[Outcome]) -> str:
+    """The mean over runs; of a single run the interval that it was logged with."""
+    values = [one.metrics[metric] for one in runs if metric in one.metrics]
     if not values:
         return "–"
-    if metric.removeprefix("test/") in SHARES:
-        return _share(values)
-    return f"{mean(values):.4f}" + (f" ± {stdev(values):.4f}" if len(set(values)) > 1 else "")
+    share = metric.removeprefix("test/") in SHARES
+    worth, digits, unit = (100, 2, " %") if share else (1, 4, "")
+    shown = f"{worth * mean(values):.{digits}f}{unit}"
+    ends = [runs[0].metrics.get(f"{metric}_{end}") for end in ("low", "high")]
+    if len(runs) == 1 and None not in ends:
+        return f"{shown} ({'–'.join(f'{worth * end:.{digits}f}' for end in ends if end is not None)})"
+    return shown + (f" ± {worth * stdev(values):.{digits}f}" if len(set(values)) > 1 else "")
 
 
 def _share(values: Sequence[float]) -> str:

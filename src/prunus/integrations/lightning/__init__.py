@@ -21,7 +21,15 @@ except ModuleNotFoundError as fault:
 from prunus.integrations.lightning.bregman_pruner import BregmanPruner  # noqa: E402
 from prunus.integrations.lightning.checkpoint_handler import PrunedCheckpointHandler  # noqa: E402
 from prunus.integrations.lightning.compression import Compression  # noqa: E402
+from prunus.integrations.lightning.hold_trackers import HoldTrackers  # noqa: E402
 from prunus.integrations.lightning.magnitude_pruner import MagnitudePruner  # noqa: E402
 from prunus.integrations.lightning.safe_model_pruning import SafeModelPruning  # noqa: E402
 
-__all__ = ["BregmanPruner", "Compression", "MagnitudePruner", "PrunedCheckpointHandler", "SafeModelPruning"]
+__all__ = [
+    "BregmanPruner",
+    "Compression",
+    "HoldTrackers",
+    "MagnitudePruner",
+    "PrunedCheckpointHandler",
+    "SafeModelPruning",
+]

@@ -13,7 +13,7 @@ import lightning
 import torch
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer, seed_everything
 from lightning.pytorch.callbacks import ModelCheckpoint
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 import prunus
 from prunus import measure
@@ -25,6 +25,8 @@ from prunus.tasks.experiment.parts import build, build_all
 
 TESTED = ("best", "last", "none")
 SPARSE = "weights.sparse"
+ASIDE = {"datamodule": ("dataset", "loaders"), "module.model": ("pruning_groups",)}
+"""Nodes that are read by interpolation from beside them, and are no arguments."""
 
 
 def perform(config: DictConfig, folder: Path, *, resume: Path | None = None, overrides: Sequence[str] = ()) -> Outcome:
@@ -88,19 +90,24 @@ def perform(config: DictConfig, folder: Path, *, resume: Path | None = None, ove
 
 
 def lifted(config: DictConfig) -> DictConfig:
-    """Return the configuration with ``module.model.pruning_groups`` moved to ``module.pruning_groups``.
+    """Return the configuration without the nodes that only say where a setting is written.
 
-    The groups are written beside the model that they divide, but it is the module that makes the optimizer of them.
+    The groups stand beside the model that they divide, ``module.model.pruning_groups``, and are settings of the module;
+    lengths and batches stand in ``datamodule.dataset`` and ``datamodule.loaders``. The objects take them under names of
+    their own, by interpolation.
 
     >>> from omegaconf import OmegaConf
-    >>> lifted(OmegaConf.create({"module": {"model": {"pruning_groups": []}}}))
-    {'module': {'model': {}, 'pruning_groups': []}}
+    >>> lifted(OmegaConf.create({"datamodule": {"dataset": {"size": 3}, "train": "${.dataset.size}"}}))
+    {'datamodule': {'train': 3}}
     """
     config = config.copy()
-    model = config.module.get("model")
-    if isinstance(model, DictConfig) and "pruning_groups" in model:
-        with open_dict(config):
-            config.module.pruning_groups = model.pop("pruning_groups")
+    for place, names in ASIDE.items():
+        node = OmegaConf.select(config, place)
+        if isinstance(node, DictConfig):
+            OmegaConf.resolve(config[place.partition(".")[0]])
+            with open_dict(config):
+                for name in set(names) & set(node):
+                    del node[name]
     return config
 
 
