@@ -1,10 +1,12 @@
 """Planted wrong steerings: each must fail its law."""
 
+from functools import partial
+
 import pytest
 import torch
 
 from prunus.regularizers import RegL1
-from prunus.steering import LambdaScheduler, SparsityBudget
+from prunus.steering import LambdaScheduler, QuantileLambda, SparsityBudget
 from tests.laws import steering as laws
 from tests.laws.test_steering import OPTIMIZERS, problem
 
@@ -37,6 +39,34 @@ class Unbounded(LambdaScheduler):
     def step(self, current_sparsity, last_sparsity=None):
         self.lambda_value *= 10.0
         return self.lambda_value
+
+
+class OnlySetsLambda(QuantileLambda):
+    def after_step(self, optimizer, step, progress):
+        before = [member.parameter.clone() for member in optimizer.regularized()]
+        super().after_step(optimizer, step, progress)
+        for member, weight in zip(optimizer.regularized(), before, strict=True):
+            member.parameter.data.copy_(weight)
+
+
+class ForgetsItsReading(LambdaScheduler):
+    optional = tuple(name for name in LambdaScheduler.optional if name != "reading_before")
+
+
+class Dithers(LambdaScheduler):
+    def step(self, current_sparsity, last_sparsity=None):
+        self.lambda_value *= 1.0 + 1e-3 * torch.rand(()).item()
+        return super().step(current_sparsity, last_sparsity)
+
+
+class Restless(LambdaScheduler):
+    def step(self, current_sparsity, last_sparsity=None):
+        return super().step(max(0.0, current_sparsity - 1e-3), last_sparsity)
+
+
+class Backwards(SparsityBudget):
+    def sparsity_at(self, progress):
+        return 1.0 - super().sparsity_at(progress)
 
 
 def strong_lambda(weights):
@@ -79,3 +109,41 @@ def test_wrong_feedback_is_caught(kind):
     steering = kind(0.01, target_sparsity=0.6, acceleration_factor=1.0, min_lambda=0.005, max_lambda=0.05)
     with pytest.raises(AssertionError):
         laws.law_feedback_pushes_towards_the_target(steering, MAKE, *problem([(9, 9)]))
+
+
+def test_a_quantile_that_only_sets_lambda_is_caught():
+    with pytest.raises(AssertionError):
+        laws.law_exactly_as_many_live_as_asked(OnlySetsLambda(0.75), MAKE, *problem([(10, 10)]), laws.elements)
+
+
+def test_a_memory_that_is_not_saved_is_caught():
+    with pytest.raises(AssertionError):
+        make = partial(ForgetsItsReading, 0.02, 0.75, anti_windup=True)
+        laws.law_resume_equals_uninterrupted(make, MAKE, *problem([(8, 8)]), stop=10)
+
+
+def test_a_draw_is_caught():
+    with pytest.raises(AssertionError):
+        laws.law_a_run_repeats_itself(partial(Dithers, 0.02, 0.75), MAKE, *problem([(8, 8)], steps=10))
+
+
+def test_a_lambda_out_of_bounds_is_caught():
+    with pytest.raises(AssertionError):
+        make = partial(Unbounded, 0.02, 0.75, max_lambda=0.1)
+        laws.law_lambda_stays_in_its_bounds(make, MAKE, *problem([(8, 8)], steps=10))
+
+
+def test_a_steering_that_moves_at_its_target_is_caught():
+    with pytest.raises(AssertionError):
+        laws.law_rests_at_its_target(lambda target, lamda: Restless(lamda, target), MAKE, *problem([(8, 8)]))
+
+
+def test_a_budget_that_answers_backwards_is_caught():
+    with pytest.raises(AssertionError):
+        make = partial(Backwards, ramp=0.1, room=0.0)
+        laws.law_higher_targets_leave_no_more_alive(make, MAKE, *problem([(8, 8)]), (0.2, 0.8))
+
+
+def test_an_error_that_does_not_name_its_setting_is_caught():
+    with pytest.raises(AssertionError):
+        laws.law_one_clear_error(lambda **settings: SparsityBudget(target=2.0), {"period": 0}, "period")

@@ -6,10 +6,14 @@ import copy
 import io
 import warnings
 
+import pytest
 import torch
 
-from prunus.errors import NoEffect
+from prunus.errors import NoEffect, SettingError
 from prunus.measure import count, sparsity
+
+EPOCH = 10
+"""Steps an epoch."""
 
 
 def train(make_optimizer, steering, weights, gradients, start=0, total=None, optimizer=None):
@@ -18,6 +22,8 @@ def train(make_optimizer, steering, weights, gradients, start=0, total=None, opt
     total = total or len(gradients)
     steering.begin(optimizer)
     for step in range(start, len(gradients)):
+        if step % EPOCH == 0:
+            steering.epoch_begin(step // EPOCH)
         for weight, gradient in zip(weights, gradients[step], strict=True):
             weight.grad = gradient.clone()
         optimizer.step()
@@ -56,6 +62,66 @@ def law_resume_equals_uninterrupted(make_steering, make_optimizer, weights, grad
     assert all(torch.equal(one, other) for one, other in zip(whole, cut, strict=True))
 
 
+def law_a_run_repeats_itself(make_steering, make_optimizer, weights, gradients):
+    runs = []
+    for _ in range(2):
+        fresh = [weight.detach().clone().requires_grad_() for weight in weights]
+        steering = make_steering()
+        strengths = [strength_of(optimizer) for _, optimizer in train(make_optimizer, steering, fresh, gradients)]
+        runs.append((fresh, strengths, steering.state_dict()))
+    (one, first, state), (other, second, again) = runs
+    assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+    assert first == second and state == again
+
+
+def law_lambda_stays_in_its_bounds(make_steering, make_optimizer, weights, gradients):
+    """Members without bounds of their own keep λ a finite number that is not negative."""
+    steering = make_steering()
+    settings = vars(steering)
+    low, high = settings.get("min_lambda", 0.0), settings.get("max_lambda", 1e30)
+    for _, optimizer in train(make_optimizer, steering, weights, gradients):
+        for group in optimizer.param_groups:
+            assert low <= group["reg"].lamda / group["lambda_scale"] <= high
+
+
+def law_rests_at_its_target(make_at, make_optimizer, weights, gradients):
+    """A steering whose target is exactly what there is moves neither λ nor a weight."""
+    optimizer = make_optimizer(weights)
+    for weight, gradient in zip(weights, gradients[0], strict=True):
+        weight.grad = gradient.clone()
+    optimizer.step()
+    steering = make_at(sparsity(weights), strength_of(optimizer))
+    steering.begin(optimizer)
+    for _ in range(5):
+        before = [weight.detach().clone() for weight in weights], strength_of(optimizer)
+        steering.after_step(optimizer, 0, 1.0)
+        assert all(torch.equal(was, now) for was, now in zip(before[0], weights, strict=True))
+        assert strength_of(optimizer) == before[1]
+
+
+def law_higher_targets_leave_no_more_alive(make_at, make_optimizer, weights, gradients, targets):
+    """From the same start and under the same gradients, a higher target gives no smaller λ and no smaller sparsity."""
+    found = []
+    for target in targets:
+        fresh = [weight.detach().clone().requires_grad_() for weight in weights]
+        *_, (_, optimizer) = train(make_optimizer, make_at(target), fresh, gradients[:3])
+        found.append((strength_of(optimizer), sparsity(fresh)))
+    assert [strength for strength, _ in found] == sorted(strength for strength, _ in found)
+    assert [each for _, each in found] == sorted(each for _, each in found)
+
+
+def law_one_clear_error(make_steering, settings, name):
+    """Raise SettingError that begins with the setting, says what arrived and what was expected."""
+    with pytest.raises(SettingError) as error:
+        make_steering(**settings)
+    text = str(error.value)
+    assert text.startswith(name) and repr(settings[name]) in text and len(text) < 200, text
+
+
+def strength_of(optimizer):
+    return max(group["reg"].lamda for group in optimizer.param_groups)
+
+
 def law_budget_is_never_exceeded_and_met_at_the_end(budget, make_optimizer, weights, gradients, members):
     """``members`` counts living members and all members of the weights."""
     for step, _ in train(make_optimizer, budget, weights, gradients):
@@ -65,6 +131,12 @@ def law_budget_is_never_exceeded_and_met_at_the_end(budget, make_optimizer, weig
         assert alive <= allowed, (step, alive, allowed)
         if progress >= max(budget.ramp, budget.room_until if budget.room else 0.0):
             assert alive == total - int(budget.target * total * (1 + 1e-12)), step
+
+
+def law_exactly_as_many_live_as_asked(quantile, make_optimizer, weights, gradients, members):
+    for step, _ in train(make_optimizer, quantile, weights, gradients):
+        alive, total = members(weights)
+        assert alive == total - int(quantile.sparsity_at(step / (len(gradients) - 1)) * total * (1 + 1e-12)), step
 
 
 def law_feedback_pushes_towards_the_target(steering, make_optimizer, weights, gradients):

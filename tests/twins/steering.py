@@ -1,4 +1,4 @@
-"""The sparsity budget for single weights, written out as loops over plain numbers."""
+"""The sparsity budget and the quantile for single weights, written out as loops over plain numbers."""
 
 from __future__ import annotations
 
@@ -22,3 +22,13 @@ def budget_step(weights, duals, lamda, delta, target, sparsity, progress, step, 
             sign = -1.0 if duals[i] < 0 else 1.0
             duals[i] = sign * (lamda + max(1e-3 * lamda, 1e-6))
             weights[i] = delta * (duals[i] - sign * lamda)
+
+
+def quantile_step(weights, duals, delta, sparsity):
+    """Set λ to the largest dual that has to die, rebuild the weights in place, and return λ; no ties."""
+    keep = len(duals) - math.floor(sparsity * len(duals) + 1e-9)
+    sizes = sorted((abs(dual) for dual in duals), reverse=True)
+    lamda = sizes[keep] if keep < len(sizes) else 0.0
+    for i, dual in enumerate(duals):
+        weights[i] = math.copysign(delta * max(abs(dual) - lamda, 0.0), dual)
+    return lamda

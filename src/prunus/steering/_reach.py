@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 from prunus._pieces import count, nonzeros
+from prunus.errors import NoEffect
 from prunus.masks import MaskStore
 from prunus.optim import BregmanOptimizer
 
@@ -33,6 +35,23 @@ class Reach:
             what = f"masks hold {self.masked} of {self.total} steered weights at zero"
             return f"{what}, so it is {self.masked / self.total:.4g} at least"
         return None
+
+
+def warn_of_gaps(optimizer: BregmanOptimizer, target: float, missing: int) -> bool:
+    """Warn NoEffect about steered weights that take no part and about places that nobody may take; say if there are.
+
+    >>> import torch
+    >>> from prunus.optim import AdaBreg
+    >>> warn_of_gaps(AdaBreg([torch.ones(5, requires_grad=True)]), 0.5, missing=0)
+    False
+    """
+    idle = sum(not member.state and member.parameter.numel() > 0 for member in optimizer.regularized())
+    faults = [f"{idle} steered parameters never had a gradient and stay as they are"] if idle else []
+    faults += [f"{missing} places stay empty, because masks hold the rest at zero"] if missing else []
+    if faults:
+        text = f"the sparsity budget {target} is out of reach: {'; '.join(faults)}"
+        warnings.warn(text, NoEffect, stacklevel=3)
+    return bool(faults)
 
 
 def reach(optimizer: BregmanOptimizer, masks: MaskStore | None) -> Reach:

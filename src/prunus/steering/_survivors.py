@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,6 +19,8 @@ BUMP = 1e-3
 """How far past the dead zone's edge a dual is set when its group is called back, as a share of the edge."""
 TINY = torch.finfo(torch.float32).tiny
 """Kept under lengths that are divided by."""
+REACH = 1.2
+"""The next drop looks this much further than the largest weight that the last one took."""
 SIZE = Magnitude(p=2.0, average=True)
 """Root mean square of a group, so that groups of unlike sizes compare."""
 
@@ -42,6 +45,7 @@ class Pool:
     structure: Structure
     members: list[Regularized]
     masks: MaskStore | None = None
+    hints: dict[Structure, float] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
@@ -52,7 +56,7 @@ class Pool:
         """Bring the survivors down to ``cap``, or up to ``budget`` once room has closed; return how many there are."""
         survivors = self.survivors()
         if survivors > cap:
-            self._drop(cap, back)
+            self._drop(survivors - cap, back)
             return cap
         if closed and survivors < budget:
             return survivors + self._fill(budget - survivors)
@@ -62,37 +66,55 @@ class Pool:
         """Count the living, in one read of the weights."""
         return sum(count(living(member.parameter, self.structure)) for member in self.members)
 
-    def _drop(self, cap: int, back: float) -> None:
-        """Rank the living only: they are few, and so the selection costs little."""
-        rows = [places(living(member.parameter, self.structure)) for member in self.members]
-        groups = [self.structure.split(member.parameter)[row] for member, row in zip(self.members, rows, strict=True)]
-        keep = exactly([SIZE.score(values, Row()) for values in groups], cap)
-        for member, row, stays in zip(self.members, rows, keep, strict=True):
-            drop_(member, self.structure, row[~stays], back)
+    def _drop(self, surplus: int, back: float) -> None:
+        """Drop the ``surplus`` smallest; rank only the small, so that the selection costs little."""
+        rows = self._small(surplus)
+        sizes = [sizes_at(each.parameter, self.structure, row) for each, row in zip(self.members, rows, strict=True)]
+        gone = [~stays for stays in exactly(sizes, sum(map(len, rows)) - surplus)]
+        largest = [float(size[out].max()) for size, out in zip(sizes, gone, strict=True) if out.any()]
+        self.hints[self.structure] = REACH * max(largest)
+        for member, row, out in zip(self.members, rows, gone, strict=True):
+            drop_(member, self.structure, row[out], back)
+
+    def _small(self, surplus: int) -> list[Tensor]:
+        """Return the places of all living up to some size, ``surplus`` of them at least.
+
+        The size is a guess from the last drop. Whoever is above it outranks all below, so the guess decides what the
+        ranking costs and never what it says. For groups all living are returned: their lengths cost more to take.
+        """
+        single = all(self.structure.members(member.parameter.shape) == 1 for member in self.members)
+        hint = self.hints.get(self.structure) if single else None
+        if hint is not None:
+            rows = [small(member.parameter, hint) for member in self.members]
+            if sum(map(len, rows)) >= surplus:
+                return rows
+        return [places(living(member.parameter, self.structure)) for member in self.members]
 
     def _fill(self, missing: int) -> int:
         """Call back the dead whose duals are nearest to the edge, masked ones excepted; return how many came."""
         nearness = [_nearness(member, self.structure) for member in self.members]
-        dead = [self._free(member) & ~living(member.parameter, self.structure) for member in self.members]
+        dead = [self.free(member) & ~living(member.parameter, self.structure) for member in self.members]
         missing = min(missing, sum(map(count, dead)))
         for member, returns in zip(self.members, exactly(nearness, missing, among=dead), strict=True):
             revive_(member, self.structure, places(returns))
         return missing
 
-    def _free(self, member: Regularized) -> Tensor:
+    def free(self, member: Regularized) -> Tensor:
         """Return one flag a group: may any of its weights live, as far as masks are concerned?"""
         mask = None if self.masks is None else self.masks.of(member.parameter)
         flags = torch.ones_like(member.parameter, dtype=torch.bool) if mask is None else mask
         return living(flags, self.structure)
 
 
-def pools(optimizer: BregmanOptimizer, masks: MaskStore | None = None) -> list[Pool]:
+def pools(
+    optimizer: BregmanOptimizer, masks: MaskStore | None = None, hints: dict[Structure, float] | None = None
+) -> list[Pool]:
     """Sort steered parameters by structure; only those that have begun to train (and hold a weight) compete."""
     found: dict[Structure, list[Regularized]] = {}
     for member in optimizer.regularized():
         if member.parameter.numel() and member.state:
             found.setdefault(member.group["reg"].structure, []).append(member)
-    return [Pool(structure, members, masks) for structure, members in found.items()]
+    return [Pool(structure, members, masks, {} if hints is None else hints) for structure, members in found.items()]
 
 
 def living(parameter: Tensor, structure: Structure) -> Tensor:
@@ -105,16 +127,53 @@ def living(parameter: Tensor, structure: Structure) -> Tensor:
     return flags.reshape(-1) if structure.members(parameter.shape) == 1 else structure.split(flags).any(dim=1)
 
 
+def small(parameter: Tensor, size: float) -> Tensor:
+    """Return the places of the weights that are neither zero nor above ``size``; NaN too, so that ranking names it.
+
+    >>> small(torch.tensor([0.0, -0.1, 0.3, float("nan")]), 0.2)
+    tensor([1, 3])
+    """
+    weights = parameter.detach().reshape(-1)
+    if weights.is_cpu and weights.element_size() >= 4:  # NumPy takes half the time of torch
+        values = weights.numpy()
+        return torch.from_numpy(np.flatnonzero(~(np.abs(values) > size) & (values != 0.0)))
+    return places(weights.bool().logical_and_(weights.abs().gt(size).logical_not_()))
+
+
+def sizes_at(parameter: Tensor, structure: Structure, rows: Tensor) -> Tensor:
+    """Return the size of the groups at ``rows``: the root mean square of their weights.
+
+    >>> sizes_at(torch.tensor([[3.0, -3.0], [0.0, 0.0], [1.0, 7.0]]), Row(), torch.tensor([0, 2]))
+    tensor([3., 5.])
+    """
+    groups = structure.split(parameter.detach())
+    if groups.shape[1] == 1:
+        return groups.squeeze(1)[rows].abs()
+    sizes: Tensor = SIZE.score(groups[rows], Row())
+    return sizes
+
+
 def drop_(member: Regularized, structure: Structure, rows: Tensor, back: float) -> None:
     """Zero the groups at ``rows`` in place and pull their duals back to ``back`` times the edge of the dead zone."""
     if not rows.numel():
         return
     dual = member.state["sub_grad"]
-    values = structure.split(dual)[rows]
-    edge = member.group["reg"].radius(member.parameter.shape)
-    shrink = (back * edge / values.norm(dim=1, keepdim=True).clamp(min=TINY)).clamp(max=1.0)
-    write_(dual, structure, rows, values * shrink)
+    length = back * member.group["reg"].radius(member.parameter.shape)
+    write_(dual, structure, rows, shortened(structure.split(dual)[rows], length))
     write_(member.parameter, structure, rows, torch.zeros((), dtype=member.parameter.dtype, device=dual.device))
+
+
+def shortened(groups: Tensor, length: float) -> Tensor:
+    """Return the rows of (groups, members), none longer than ``length``.
+
+    >>> shortened(torch.tensor([[3.0, 4.0], [0.3, 0.4]]), 1.0)
+    tensor([[0.6000, 0.8000],
+            [0.3000, 0.4000]])
+    """
+    if groups.shape[1] == 1:
+        return groups.clamp(-length, length)
+    short: Tensor = groups * (length / groups.norm(dim=1, keepdim=True).clamp(min=TINY)).clamp(max=1.0)
+    return short
 
 
 def revive_(member: Regularized, structure: Structure, rows: Tensor) -> None:
@@ -149,11 +208,15 @@ def write_(tensor: Tensor, structure: Structure, rows: Tensor, values: Tensor) -
 
 def _nearness(member: Regularized, structure: Structure) -> Tensor:
     """How close each group's dual is to the edge of the dead zone; 1 is on it."""
-    reg = member.group["reg"]
-    groups = _feasible(structure.split(member.state["sub_grad"]), reg.domain)
-    edge: float = max(reg.radius(member.parameter.shape), TINY)
-    lengths: Tensor = torch.linalg.vector_norm(groups, dim=1)
-    return lengths.div(edge)
+    edge: float = max(member.group["reg"].radius(member.parameter.shape), TINY)
+    return dual_lengths(member, structure).div_(edge)
+
+
+def dual_lengths(member: Regularized, structure: Structure) -> Tensor:
+    """Return the norm of each group's dual, of the part that could make a weight live."""
+    groups = _feasible(structure.split(member.state["sub_grad"]), member.group["reg"].domain)
+    lengths: Tensor = groups.abs().squeeze(1) if groups.shape[1] == 1 else torch.linalg.vector_norm(groups, dim=1)
+    return lengths
 
 
 def _feasible(dual: Tensor, domain: str) -> Tensor:

@@ -76,6 +76,22 @@ def require_steerable(optimizer: torch.optim.Optimizer | None) -> BregmanOptimiz
     return optimizer
 
 
+def require_dual(optimizer: BregmanOptimizer, what: str) -> None:
+    """Raise SettingError unless the optimizer keeps duals and no steered regularizer draws its zeros at random.
+
+    >>> from prunus.optim import ProxSGD
+    >>> require_dual(ProxSGD([torch.ones(1, requires_grad=True)]), "a sparsity budget")
+    Traceback (most recent call last):
+        ...
+    prunus.errors.SettingError: a sparsity budget acts on the dual, which ProxSGD does not keep
+    """
+    if not optimizer.has_dual:
+        raise SettingError(f"{what} acts on the dual, which {type(optimizer).__name__} does not keep")
+    for member in optimizer.regularized():
+        if member.group["reg"].random:
+            raise SettingError(f"{what} cannot hold {member.group['reg']!r}: its prox is random")
+
+
 def set_lambda(optimizer: BregmanOptimizer, strength: float) -> None:
     """Set λ of every steered group to ``strength`` times its ``lambda_scale``; the dual is left alone.
 

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import torch
 
-from prunus.errors import NoEffect, SettingError, require_count, require_fraction, require_number
+from prunus.errors import SettingError, require_count, require_fraction, require_number
 from prunus.keep import pruned_count
 from prunus.masks import MaskStore
 from prunus.optim import BregmanOptimizer
 from prunus.schedules import Cubic, Schedule
+from prunus.steering._reach import warn_of_gaps
 from prunus.steering._survivors import pools
-from prunus.steering.base import Steering
+from prunus.steering.base import Steering, require_dual
+from prunus.structures import Structure
 
 
 def room_at(progress: float, room: float, until: float) -> float:
@@ -91,6 +92,7 @@ class SparsityBudget(Steering):
     period: int = 200
     back: float = 0.5
     _figures: dict[str, float] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _hints: dict[Structure, float] = field(default_factory=dict, init=False, repr=False, compare=False)
     _masks: MaskStore | None = field(default=None, init=False, repr=False, compare=False)
     _warned: bool = field(default=False, init=False, repr=False, compare=False)
 
@@ -109,11 +111,7 @@ class SparsityBudget(Steering):
 
     def prepare(self, optimizer: BregmanOptimizer, masks: MaskStore) -> None:
         """Refuse what keeps no dual, and regularizers whose zeros are drawn at random; remember the masks."""
-        if not optimizer.has_dual:
-            raise SettingError(f"a sparsity budget acts on the dual, which {type(optimizer).__name__} does not keep")
-        for member in optimizer.regularized():
-            if member.group["reg"].random:
-                raise SettingError(f"a sparsity budget cannot hold {member.group['reg']!r}: its prox is random")
+        require_dual(optimizer, "a sparsity budget")
         self._masks = masks
 
     def sparsity_at(self, progress: float) -> float:
@@ -128,24 +126,13 @@ class SparsityBudget(Steering):
         free = room_at(progress, self.room, self.room_until) if refresh else 0.0
         closed = progress >= max(self.ramp, self.room_until if self.room else 0.0)
         survivors = missing = 0
-        for pool in pools(optimizer, self._masks):
+        for pool in pools(optimizer, self._masks, self._hints):
             budget = pool.size - pruned_count(self.sparsity_at(progress), pool.size)
             alive = pool.hold(budget, int(budget * (1.0 - free)), closed, self.back)
             survivors, missing = survivors + alive, missing + max(0, budget - alive)
         if closed and not self._warned:
-            self._warn_out_of_reach(optimizer, missing)
+            self._warned = warn_of_gaps(optimizer, self.target, missing)
         self._figures = {"budget_sparsity": self.sparsity_at(progress), "budget_survivors": float(survivors)}
-
-    def _warn_out_of_reach(self, optimizer: BregmanOptimizer, missing: int) -> None:
-        """Warn NoEffect, once, about steered weights outside the budget and about places that nobody may take."""
-        idle = sum(not member.state and member.parameter.numel() > 0 for member in optimizer.regularized())
-        faults = [f"{idle} steered parameters never had a gradient and stay as they are"] if idle else []
-        faults += [f"{missing} places stay empty, because masks hold the rest at zero"] if missing else []
-        if faults:
-            self._warned = True
-            warnings.warn(
-                f"the sparsity budget {self.target} is out of reach: {'; '.join(faults)}", NoEffect, stacklevel=2
-            )
 
     def metrics(self) -> dict[str, float]:
         """Return the scheduled sparsity and the number of survivors after the last step."""
