@@ -152,6 +152,14 @@ def test_biases_vectors_and_norms_are_spared_unless_they_are_named() -> None:
     assert {"norm1.weight", "down.1.weight", "conv1.bias"} < set(spared["param_names"])
 
 
+@pytest.mark.parametrize("types", [[], [nn.Module], ["torch.nn.Module"]])
+def test_the_name_weight_alone_names_no_norm(types: list[Any]) -> None:
+    model = nn.Sequential(nn.Linear(4, 4), nn.LayerNorm((4, 4)), nn.BatchNorm1d(4))
+    group = {"name": "weights", "layer_types": types, "param_names": ["weight"], "optimizer_settings": l1()}
+    found = taken(model, group)
+    assert found["weights"] == ["0.weight"] and found["weights.spared"] == ["1.weight", "2.weight"]
+
+
 def test_named_biases_and_norms_are_charged_with_a_notice() -> None:
     bias = {"name": "bias", "layer_types": [nn.Linear], "param_names": ["bias"], "optimizer_settings": l1()}
     norm = {"name": "norm", "layer_types": [nn.BatchNorm2d], "param_names": ["weight"], "optimizer_settings": l1()}
@@ -204,6 +212,9 @@ def test_every_group_and_every_optimizer_has_its_own_regularizer() -> None:
         {"name": "fc", "layer_types": [nn.Linear], "optimizer_settings": {"reg": reg, "lambda_scale": 2.0}},
     ]
     manager = PruningManager(Net(), groups)
+    reg.lamda = 0.75
+    assert manager.table().rows[0].regularizer == "RegL1(lamda=0.5)", "nobody outside moves it either"
+    reg.lamda = 0.5
     regs = [g["reg"] for _ in range(2) for g in manager.build(AdaBreg).param_groups if g["reg"] == reg]
     assert len({id(one) for one in [reg, *regs]}) == 5
 
@@ -267,10 +278,16 @@ def test_the_start_is_sparse_to_the_weight() -> None:
     assert kept == {"conv1.weight": 1, "down.0.weight": 3, "fc.weight": 3}
     assert [count(p).kept for p in (model.conv1.weight, model.down[0].weight, model.fc.weight)] == [1, 3, 24]
     assert model.fc.weight.ne(0).all(1).sum() == 3 and torch.equal(model.fc.bias, bias)
-    again = Net()
-    again.load_state_dict({k: torch.ones_like(v) for k, v in model.state_dict().items()})
-    PruningManager(again, groups).apply_initial_sparsity(torch.Generator().manual_seed(1))
-    assert torch.equal(again.conv1.weight.ne(0), model.conv1.weight.ne(0))
+
+
+def test_the_start_is_drawn_from_the_generator() -> None:
+    group = {"name": "fc", "optimizer_settings": l1(), "pruning_config": {"sparsity_rate": 0.5}}
+    drawn = []
+    for seed in (1, 1, 2):
+        model = nn.Linear(16, 16)
+        PruningManager(model, [group]).apply_initial_sparsity(torch.Generator().manual_seed(seed))
+        drawn.append(model.weight.ne(0))
+    assert torch.equal(drawn[0], drawn[1]) and not torch.equal(drawn[0], drawn[2])
 
 
 def test_filters_are_outputs_in_transposed_convolutions_too() -> None:
