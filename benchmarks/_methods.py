@@ -26,6 +26,8 @@ from prunus.scopes import ErdosRenyi, Global, Scope
 from prunus.steering import LambdaScheduler, SparsityBudget, Steering
 from prunus.window import Window
 
+LAMBDA = 0.01
+"""Where λ feedback begins."""
 DECAY = SetLR(Cosine(final=0.0, initial=1.0))
 SCOPES: dict[str, Scope] = {"global": Global(), "erdos_renyi": ErdosRenyi()}
 Settings = dict[str, Any]
@@ -33,12 +35,18 @@ Settings = dict[str, Any]
 
 @dataclass(frozen=True)
 class Method:
-    """A row: its words, how it is built, what it may choose from; ``strength``: the setting in a target's place."""
+    """A row: its words, how it is built, what it may choose from; ``strength``: the setting in a target's place.
+
+    ``does``, ``before`` and ``optimizer`` are for the recipe: what it does, and how the optimizer is made.
+    """
 
     label: str
     build: Callable[..., Plan]
     choices: dict[str, tuple[Any, ...]]
     strength: str | None = None
+    does: str = ""
+    before: str = ""
+    optimizer: str = ""
 
     def candidates(self) -> Iterator[Settings]:
         """Yield every combination of the choices."""
@@ -102,13 +110,13 @@ def linbreg_budget(model: nn.Module, target: float, lr: float, lamda: float) -> 
 def adabreg_feedback(model: nn.Module, target: float, lr: float, acceleration: float, density: float) -> Plan:
     """AdaBreg with λ feedback after every step, from a sparse start."""
     sparsify_(split(model)[0], density, rescale=True)
-    return bregman(AdaBreg, model, 0.01, LambdaScheduler(0.01, target, acceleration), lr=lr)
+    return bregman(AdaBreg, model, LAMBDA, LambdaScheduler(LAMBDA, target, acceleration), lr=lr)
 
 
 def linbreg_feedback(model: nn.Module, target: float, lr: float, acceleration: float, density: float) -> Plan:
     """LinBreg with λ feedback, the same way."""
     sparsify_(split(model)[0], density, rescale=True)
-    return bregman(LinBreg, model, 0.01, LambdaScheduler(0.01, target, acceleration), lr=lr)
+    return bregman(LinBreg, model, LAMBDA, LambdaScheduler(LAMBDA, target, acceleration), lr=lr)
 
 
 def torchao(model: nn.Module, lr: float, prox: Settings) -> Plan:
@@ -140,19 +148,71 @@ LR = (1e-3, 3e-3, 1e-2)
 DUAL_LR = (0.3, 1.0, 3.0)
 FEEDBACK = {"acceleration": (0.05, 0.25), "density": (0.01,)}
 
+ADAM = "torch.optim.Adam(model.parameters(), {lr:g})"
+GROUPS = '[{{"params": weights, "reg": RegL1({lamda:g})}}, {{"params": biases}}]'
+SPARSE = "sparsify_(weights, {density:g}, rescale=True)\n"
+
 METHODS: dict[str, Method] = {
     "dense": Method("dense, Adam", dense, {"lr": LR}),
-    "gradual_global": Method("gradual magnitude (GMP), global", gradual, {"lr": LR, "end": ("0.5dur", "0.7dur")}),
-    "rigl": Method("RigL, Erdős–Rényi", rigl, {"lr": (3e-3, 1e-2, 3e-2), "every": (50, 100)}),
-    "linbreg_feedback": Method("LinBreg, λ feedback", linbreg_feedback, {"lr": DUAL_LR, **FEEDBACK}),
-    "linbreg_budget": Method("LinBreg, sparsity budget", linbreg_budget, {"lr": DUAL_LR, "lamda": (0.001, 0.01)}),
-    "adabreg_feedback": Method("AdaBreg, λ feedback", adabreg_feedback, {"lr": LR, **FEEDBACK}),
-    "adabreg_budget": Method("AdaBreg, sparsity budget", adabreg_budget, {"lr": LR, "ratio": (2.0, 5.0)}),
+    "gradual_global": Method(
+        "gradual magnitude (GMP), global",
+        gradual,
+        {"lr": LR, "end": ("0.5dur", "0.7dur")},
+        optimizer=ADAM,
+        does="follows the cubic ramp of Zhu and Gupta (2017), one ranking over all layers.",
+    ),
+    "rigl": Method(
+        "RigL, Erdős–Rényi",
+        rigl,
+        {"lr": (3e-3, 1e-2, 3e-2), "every": (50, 100)},
+        optimizer=ADAM,
+        does="sparse from the start; now and then the weakest weights go and those with the largest gradients come.",
+    ),
+    "linbreg_feedback": Method(
+        "LinBreg, λ feedback",
+        linbreg_feedback,
+        {"lr": DUAL_LR, **FEEDBACK},
+        optimizer=f"LinBreg({GROUPS}, lr={{lr:g}})",
+        before=SPARSE,
+        does="starts sparse; after every step λ rises while the model is too dense and falls while it is too sparse.",
+    ),
+    "linbreg_budget": Method(
+        "LinBreg, sparsity budget",
+        linbreg_budget,
+        {"lr": DUAL_LR, "lamda": (0.001, 0.01)},
+        optimizer=f"LinBreg({GROUPS}, lr={{lr:g}}, momentum=0.9)",
+        does="starts dense; a small fixed λ and an exact cap on the survivors, with room for dead weights to return.",
+    ),
+    "adabreg_feedback": Method(
+        "AdaBreg, λ feedback",
+        adabreg_feedback,
+        {"lr": LR, **FEEDBACK},
+        optimizer=f"AdaBreg({GROUPS}, lr={{lr:g}})",
+        before=SPARSE,
+        does="starts sparse; after every step λ rises while the model is too dense and falls while it is too sparse.",
+    ),
+    "adabreg_budget": Method(
+        "AdaBreg, sparsity budget",
+        adabreg_budget,
+        {"lr": LR, "ratio": (2.0, 5.0)},
+        optimizer=f"AdaBreg({GROUPS}, lr={{lr:g}})",
+        does="starts dense; a small fixed λ and an exact cap on the survivors, with room for dead weights to return.",
+    ),
 }
 EXTRAS: dict[str, Method] = {
-    "one_shot": Method("one shot, then fine-tuning", one_shot, {"lr": LR, "at": ("0.6dur",)}),
+    "one_shot": Method(
+        "one shot, then fine-tuning",
+        one_shot,
+        {"lr": LR, "at": ("0.6dur",)},
+        optimizer=ADAM,
+        does="trains dense, prunes once over all layers, fine-tunes.",
+    ),
     "gradual_erdos_renyi": Method(
-        "gradual magnitude, Erdős–Rényi", gradual_erdos_renyi, {"lr": LR, "end": ("0.7dur",)}
+        "gradual magnitude, Erdős–Rényi",
+        gradual_erdos_renyi,
+        {"lr": LR, "end": ("0.7dur",)},
+        optimizer=ADAM,
+        does="follows the cubic ramp of Zhu and Gupta (2017), shared among layers by Erdős and Rényi's rule.",
     ),
 }
 THRESHOLDS = (0.02, 0.05, 0.12, 0.3, 0.7)

