@@ -29,11 +29,18 @@ def iterative_pruning(example, folder):
     assert pruner.history[-1]["avg_sparsity"] == pytest.approx(0.98, abs=1e-4)
 
 
+def bregman_pruner_usage(example, folder):
+    found = example.main(epochs=2, data=vision.load().take(640, 200))
+    assert found["penalty"][1].sparsity == pytest.approx(0.8, abs=1e-4) and found["penalty"][0] > 0.5
+    assert 0.5 < found["proximal"][1].sparsity < 1.0
+
+
 def test_every_example_has_a_check():
-    assert set(EXAMPLES) == {"plain_loop", "iterative_pruning"}
+    assert set(EXAMPLES) == {"bregman_pruner_usage", "iterative_pruning", "plain_loop"}
 
 
-@pytest.mark.parametrize("check", [plain_loop, iterative_pruning])
+@pytest.mark.filterwarnings("ignore:steering ended at:prunus.errors.NoEffect")  # the shortened one
+@pytest.mark.parametrize("check", [bregman_pruner_usage, iterative_pruning, plain_loop])
 def test_the_example_runs(check, tmp_path, capsys):
     check(load(check.__name__), tmp_path)
     assert "accuracy" in capsys.readouterr().out
