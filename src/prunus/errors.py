@@ -20,6 +20,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Iterable
+from typing import Any
 
 
 class PrunusError(Exception):
@@ -87,11 +88,14 @@ class GradientError(PrunusError, RuntimeError):
 
 
 class RecipeError(PrunusError, ValueError):
-    """A recipe with one or more faults; the message lists them all.
+    """A recipe with one or more faults; the message lists them all, and ``faults`` holds them for programs.
 
-    >>> issubclass(RecipeError, ValueError)
-    True
+    >>> issubclass(RecipeError, ValueError), RecipeError("a recipe is a mapping").faults
+    (True, ())
     """
+
+    faults: tuple[Any, ...] = ()
+    """Every :class:`prunus.recipes.Fault`, warnings included, in the order of the file."""
 
 
 class CheckpointError(PrunusError, RuntimeError):

@@ -8,7 +8,8 @@ policies:
       cubic: {final: 0.9}
 """
 
-from prunus.recipes.reading import load
+from prunus.recipes.faults import Fault, Place, Rename
+from prunus.recipes.reading import check, load
 from prunus.recipes.writing import dump
 
-__all__ = ["dump", "load"]
+__all__ = ["Fault", "Place", "Rename", "check", "dump", "load"]

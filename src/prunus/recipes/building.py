@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final, get_args, get_origin
 
-from prunus.errors import PrunusError, did_you_mean
+from prunus.errors import PrunusError
 from prunus.recipes.faults import Place, Report, shown
 from prunus.recipes.kinds import FAMILIES, LISTS, MAPPINGS, alternatives, expected, fits, settings_of
 from prunus.recipes.nodes import Node, Pair
@@ -19,11 +19,11 @@ def read(node: Node, kind: Any, name: str, report: Report) -> Any:
     """Return what the node says, read as the type ``kind`` of the field ``name``, or UNREADABLE.
 
     >>> report = Report()
-    >>> read(Node(1, Place("recipe.yaml:3:5")), float | None, "lamda", report)
+    >>> read(Node(1, Place("recipe.yaml", 3, 5)), float | None, "lamda", report)
     1.0
-    >>> read(Node("1", Place("recipe.yaml:3:5")), float | None, "lamda", report) is UNREADABLE
+    >>> read(Node("1", Place("recipe.yaml", 3, 5)), float | None, "lamda", report) is UNREADABLE
     True
-    >>> report.found[0][1]
+    >>> report.found[0].message
     "lamda is the text '1', expected a number or nothing"
     """
     form = next((one for one in alternatives(kind) if fits(node.value, one)), None)
@@ -62,7 +62,7 @@ def named(pair: Pair, family: type, report: Report) -> Any:
     """Return the member that the key names, with the settings of the value, or UNREADABLE."""
     name, registry = pair.key.value, FAMILIES[family]
     if name not in registry:
-        report.add(pair.key.place, f"unknown {_noun(family)} {shown(name)}. {did_you_mean(name, registry)}")
+        report.unknown(pair.key.place, f"unknown {_noun(family)} {shown(name)}", name, registry)
         return UNREADABLE
     if pair.value.value is not None and not isinstance(pair.value.value, dict):
         example = next(iter(settings_of(registry[name])), None)
@@ -78,7 +78,7 @@ def settings(kind: type, pairs: Mapping[str, Pair], name: str, place: Place, rep
     takes = settings_of(kind)
     for key, pair in pairs.items():
         if key not in takes:
-            report.add(pair.key.place, f"unknown key {shown(key)} of {name}. {did_you_mean(key, takes)}")
+            report.unknown(pair.key.place, f"unknown key {shown(key)} of {name}", key, takes, pairs)
     given = {key: pair for key, pair in pairs.items() if key in takes}
     read_in = {key: read(pair.value, takes[key].kind, key, report) for key, pair in given.items()}
     missing = [key for key, one in takes.items() if one.required and key not in given]
@@ -105,7 +105,7 @@ def _made(
         if blamed is None and not whole:
             return UNREADABLE
         said = str(error) if isinstance(error, PrunusError) else f"{name} cannot be made: {error}"
-        report.add(place if blamed is None else places[blamed], said)
+        report.refused(place if blamed is None else places[blamed], said, arguments.get(blamed or ""))
     if blamed is not None and not settings_of(kind)[blamed].required:
         _made(kind, {key: value for key, value in arguments.items() if key != blamed}, places, name, place, report)
     return UNREADABLE

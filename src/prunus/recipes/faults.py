@@ -1,69 +1,162 @@
-"""Where a recipe is wrong: every fault with its place, all of them in one RecipeError."""
+"""Where a recipe is wrong: every fault with its place and severity, the errors together in one RecipeError."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Any, Literal, NamedTuple, NoReturn
 
-from prunus.errors import Faults, RecipeError
+from prunus.errors import Faults, RecipeError, did_you_mean
+from prunus.recipes.spelling import one_slip
 
 SHOWN = 100
 """Faults written out; a file of something else entirely has thousands, which nobody reads."""
+Severity = Literal["error", "warning"]
+_OFFER = re.compile(r"(?P<message>.*)\. (?P<offer>Did you mean '(?P<name>[^']*)'\?)", re.DOTALL)
+
+
+class Place(NamedTuple):
+    """A place in a recipe: file, line and column (from 1), or the keys that lead there when the recipe is a mapping.
+
+    ``by`` says through which variable or part the value came, if through one.
+
+    >>> print(Place("recipe.yaml", 3, 5), Place(keys="policies[0].window"))
+    recipe.yaml:3:5 policies[0].window
+    """
+
+    file: str = ""
+    line: int = 0
+    column: int = 0
+    keys: str = ""
+    by: str = ""
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}:{self.column}" if self.line else self.keys or self.file
+        return f"{where} ({self.by})" if self.by else where
 
 
 @dataclass(frozen=True)
-class Place:
-    """A place in a recipe: file:line:column, or the keys that lead there when the recipe is a mapping.
+class Fault:
+    """One thing that is wrong, in words and for machines.
 
-    >>> print(Place.in_file("recipe.yaml", 3, 5))
-    recipe.yaml:3:5
+    Parameters: ``message`` says what is wrong; ``suggestion`` what to try, often empty; ``severity`` is "error" (the
+    recipe cannot be used) or "warning" (something in it changes nothing); ``rename`` is the name that certainly was
+    meant by the one written at ``place``, or None: a program may put it there.
+
+    >>> print(Fault(Place("recipe.yaml", 3, 5), "unknown key 'prun' of a policy", "Did you mean 'prune'?"))
+    recipe.yaml:3:5: unknown key 'prun' of a policy. Did you mean 'prune'?
     """
 
-    words: str
-    order: tuple[int, int] = (0, 0)
+    place: Place
+    message: str
+    suggestion: str = ""
+    severity: Severity = "error"
+    rename: Rename | None = None
 
-    @classmethod
-    def in_file(cls, file: str, line: int, column: int) -> Place:
-        """Return the place at ``line`` and ``column``, both counted from 1."""
-        return cls(f"{file}:{line}:{column}", (line, column))
+    @property
+    def file(self) -> str:
+        """The file, or an empty text."""
+        return self.place.file
+
+    @property
+    def line(self) -> int:
+        """The line, from 1, or 0 where there are no lines."""
+        return self.place.line
+
+    @property
+    def column(self) -> int:
+        """The column, from 1, or 0 where there are no lines."""
+        return self.place.column
 
     def __str__(self) -> str:
-        return self.words
+        said = f"{self.message}. {self.suggestion}" if self.suggestion else self.message
+        return f"{self.place}: {said}" if any(self.place) else said
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fault as plain values, for editors and other programs."""
+        rename = None if self.rename is None else {"old": self.rename.old, "new": self.rename.new}
+        words = {"severity": self.severity, "message": self.message, "suggestion": self.suggestion}
+        return {**self.place._asdict(), **words, "rename": rename}
+
+
+class Rename(NamedTuple):
+    """A name that stands at the place of a fault, perhaps in quotes, and the one that was certainly meant."""
+
+    old: str
+    new: str
 
 
 class Report:
-    """Collect faults with their places and raise them together, in the order of the file.
+    """Collect faults with their places, and raise the errors together, in the order of the files.
 
     >>> report = Report()
-    >>> report.add(Place.in_file("recipe.yaml", 3, 5), "unknown key 'prun'. Did you mean 'prune'?")
+    >>> report.unknown(Place("recipe.yaml", 3, 5), "unknown key 'prun' of a policy", "prun", ["prune", "steer"])
+    >>> report.found[0].rename
+    Rename(old='prun', new='prune')
     >>> report.finish()
     Traceback (most recent call last):
         ...
-    prunus.errors.RecipeError: the recipe cannot be used: recipe.yaml:3:5: unknown key 'prun'. Did you mean 'prune'?
+    prunus.errors.RecipeError: the recipe cannot be used: recipe.yaml:3:5: unknown key 'prun' of a policy. Did you...
     """
 
     def __init__(self) -> None:
-        self.found: list[tuple[Place, str]] = []
+        self.found: list[Fault] = []
+        self.files: list[str] = []
+        """The files of the recipe in the order in which they are read, the recipe itself first."""
 
-    def add(self, place: Place, fault: str) -> None:
-        """Remember one fault; one that an alias brings up a second time is kept once."""
-        if (place, fault) not in self.found[-SHOWN:]:
-            self.found.append((place, fault))
+    def add(self, place: Place, message: str, *, severity: Severity = "error") -> None:
+        """Remember one fault; an offer at the end of the message becomes the suggestion."""
+        offer = _OFFER.fullmatch(message)
+        message, suggestion = (offer["message"], offer["offer"]) if offer else (message, "")
+        self._keep(Fault(place, message, suggestion, severity))
+
+    def unknown(self, place: Place, message: str, name: str, known: Iterable[str], taken: Iterable[str] = ()) -> None:
+        """Remember that ``name`` is not among the ``known``; of these, ``taken`` ones cannot have been meant."""
+        names = list(known)
+        certain = one_slip(name, set(names) - set(taken))
+        rename = None if certain is None else Rename(name, certain)
+        offer = did_you_mean(name, names) if certain is None else f"Did you mean {certain!r}?"
+        self._keep(Fault(place, message, offer, rename=rename))
+
+    def refused(self, place: Place, message: str, value: object) -> None:
+        """Remember that a member refused ``value``, a text perhaps, for which its message may offer another."""
+        offer = _OFFER.fullmatch(message)
+        if offer is None or not isinstance(value, str):
+            return self.add(place, message)
+        near = one_slip(value, [offer["name"]])
+        rename = None if near is None else Rename(value, near)
+        return self._keep(Fault(place, offer["message"], offer["offer"], rename=rename))
 
     def finish(self) -> None:
-        """Raise RecipeError with every fault; do nothing when there is none."""
+        """Raise RecipeError with every error; do nothing when there is none."""
+        errors = [fault for fault in self.in_order() if fault.severity == "error"]
         faults = Faults("the recipe cannot be used")
-        for place, fault in sorted(self.found, key=lambda found: found[0].order)[:SHOWN]:
-            faults.add(f"{place}: {fault}")
-        if len(self.found) > SHOWN:
-            faults.add(f"… and {len(self.found) - SHOWN} more")
-        faults.raise_as(RecipeError)
+        for fault in errors[:SHOWN]:
+            faults.add(str(fault))
+        if len(errors) > SHOWN:
+            faults.add(f"… and {len(errors) - SHOWN} more")
+        try:
+            faults.raise_as(RecipeError)
+        except RecipeError as error:
+            error.faults = tuple(self.in_order())
+            raise
 
-    def stop(self, place: Place, fault: str) -> NoReturn:
+    def stop(self, place: Place, message: str) -> NoReturn:
         """Raise at once with what was found so far: after this fault the rest cannot be read."""
-        self.add(place, fault)
+        self.add(place, message)
         self.finish()
         raise AssertionError("a report with a fault did not raise")
+
+    def in_order(self) -> list[Fault]:
+        """Return every fault, warnings included, file by file from top to bottom."""
+        rank = {file: at for at, file in enumerate(self.files)}
+        return sorted(self.found, key=lambda one: (rank.get(one.place.file, -1), one.place.line, one.place.column))
+
+    def _keep(self, fault: Fault) -> None:
+        """One that an alias brings up a second time is kept once."""
+        if fault not in self.found[-SHOWN:]:
+            self.found.append(fault)
 
 
 def shown(value: object, most: int = 60) -> str:

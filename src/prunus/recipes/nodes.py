@@ -18,7 +18,7 @@ NODES = 10_000
 class Node:
     """One value of a recipe: text, number, bool, None, list of nodes, or dict of pairs of nodes by key.
 
-    >>> Node("0.9", Place("recipe.yaml:3:5")).found, Node(True, Place("recipe.yaml:3:5")).found
+    >>> Node("0.9", Place("recipe.yaml", 3, 5)).found, Node(True, Place("recipe.yaml", 3, 5)).found
     ("the text '0.9'", 'true')
     """
 
@@ -89,9 +89,9 @@ def from_plain(source: Any, report: Report, words: str = "recipe", depth: int = 
     """Return the tree of a plain mapping; places are the keys that lead to a value.
 
     >>> from_plain({"version": 1}, Report()).value["version"].value
-    Node(value=1, place=Place(words='version', order=(0, 0)), size=1)
+    Node(value=1, place=Place(file='', line=0, column=0, keys='version', by=''), size=1)
     """
-    place = Place(words)
+    place = Place(keys=words)
     if depth > DEPTH:
         report.stop(place, f"nested more than {DEPTH} deep, as a mapping that contains itself is")
     if isinstance(source, Mapping):
@@ -105,7 +105,7 @@ def from_plain(source: Any, report: Report, words: str = "recipe", depth: int = 
 
 def _plain_pair(key: Any, value: Any, report: Report, words: str, depth: int) -> Pair:
     below = f"{words}.{key}" if depth else str(key)
-    return Pair(Node(key, Place(below)), from_plain(value, report, below, depth + 1))
+    return Pair(Node(key, Place(keys=below)), from_plain(value, report, below, depth + 1))
 
 
 def _require_room(size: int, place: Place, report: Report) -> int:
@@ -115,4 +115,4 @@ def _require_room(size: int, place: Place, report: Report) -> int:
 
 
 def _line(place: Place) -> str:
-    return f"line {place.order[0]}" if place.order[0] else str(place)
+    return f"line {place.line}" if place.line else str(place)

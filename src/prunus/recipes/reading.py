@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from prunus.actions import ACTIONS, Action
-from prunus.errors import RecipeError, did_you_mean
+from prunus.errors import RecipeError
 from prunus.policy import Policy
 from prunus.recipes.building import UNREADABLE, named, read
-from prunus.recipes.faults import Place, Report, shown
+from prunus.recipes.faults import Fault, Place, Report, shown
 from prunus.recipes.kinds import settings_of
 from prunus.recipes.nodes import Node, from_plain
 
@@ -66,11 +66,24 @@ def load(source: str | Path | Mapping[str, Any]) -> list[Policy]:
     return policies
 
 
+def check(source: str | Path | Mapping[str, Any]) -> list[Fault]:
+    """Return everything that is wrong with a recipe, errors and warnings, in the order of the file; raise nothing.
+
+    >>> [(fault.line, fault.severity, fault.rename) for fault in check("version: 1\\npolices: []\\n")]
+    [(1, 'error', None), (2, 'error', Rename(old='polices', new='policies'))]
+    """
+    try:
+        load(source)
+    except RecipeError as error:
+        return list(error.faults)
+    return []
+
+
 def _tree(source: str | Path | Mapping[str, Any], report: Report) -> Node:
     if isinstance(source, Mapping):
         return from_plain(source, report)
     if not isinstance(source, (str, Path)):
-        raise RecipeError(f"a recipe is a path, YAML text or a mapping, got {type(source).__name__}")
+        report.stop(Place(), f"a recipe is a path, YAML text or a mapping, got {type(source).__name__}")
     from prunus.recipes.text import parse  # ruamel.yaml is loaded on use
 
     if isinstance(source, str) and "\n" in source:
@@ -94,7 +107,7 @@ def _text_of(path: str | Path, report: Report) -> str:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         column = error.start - content.rfind(b"\n", 0, error.start)
-        report.stop(Place.in_file(str(path), line, column), "not UTF-8 from here on; save the recipe in UTF-8")
+        report.stop(Place(str(path), line, column), "not UTF-8 from here on; save the recipe in UTF-8")
 
 
 def _bytes_of(path: Path) -> bytes:
@@ -110,7 +123,7 @@ def _policies(root: Node, report: Report) -> list[Policy]:
         report.stop(root.place, f"a recipe is a mapping of version and policies, found {_what(root)}")
     for key, pair in root.value.items():
         if key not in TOP:
-            report.add(pair.key.place, f"unknown key {shown(key)} of the recipe. {did_you_mean(key, TOP)}")
+            report.unknown(pair.key.place, f"unknown key {shown(key)} of the recipe", key, TOP, root.value)
     _check_version(root, report)
     if "policies" not in root.value:
         report.stop(root.place, "policies is missing, expected a list of policies")
@@ -148,8 +161,8 @@ def _check_keys(node: Node, beside: list[str], report: Report) -> None:
     found = [pair.key for key, pair in node.value.items() if key in ACTIONS]
     unknown = [pair.key for key, pair in node.value.items() if key not in ACTIONS and key not in beside]
     for key in unknown:
-        guess = did_you_mean(key.value, [*ACTIONS, *beside])
-        report.add(key.place, f"unknown key {shown(key.value)} of a policy. {guess}")
+        message = f"unknown key {shown(key.value)} of a policy"
+        report.unknown(key.place, message, key.value, [*ACTIONS, *beside], node.value)
     if len(found) > 1:
         names = " and ".join(key.value for key in found)
         report.add(found[1].place, f"a policy has one action, found {names}; write each as a policy of its own")

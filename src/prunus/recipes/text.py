@@ -40,11 +40,11 @@ def parse(text: str, file: str, report: Report) -> Node:
     or size without measure, an unknown alias, a second document.
 
     >>> parse("version: 1", "recipe.yaml", Report()).value["version"].value
-    Node(value=1, place=Place(words='recipe.yaml:1:10', order=(1, 10)), size=1)
+    Node(value=1, place=Place(file='recipe.yaml', line=1, column=10, keys='', by=''), size=1)
     """
     events = _events(text, file, report)
     composer = _Composer(events, file, report)
-    root = Node(None, Place.in_file(file, 1, 1))
+    root = Node(None, Place(file, 1, 1))
     for event in events:
         if isinstance(event, AROUND):
             continue
@@ -78,7 +78,7 @@ def _events(text: str, file: str, report: Report) -> Iterator[Event]:
     except ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         column = error.position - text.rfind("\n", 0, error.position)
-        report.stop(Place.in_file(file, line, column), f"character {error.character!r} is not allowed in YAML")
+        report.stop(Place(file, line, column), f"character {error.character!r} is not allowed in YAML")
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, YAMLError) as error:
         # The parser itself trips over some broken input, such as the escape \UFFFFFFFF.
         report.stop(Place(file), f"not valid YAML ({error})")
@@ -86,7 +86,7 @@ def _events(text: str, file: str, report: Report) -> Iterator[Event]:
 
 def _stop_at_mark(error: MarkedYAMLError, file: str, report: Report) -> NoReturn:
     mark = error.problem_mark or error.context_mark
-    place = Place(file) if mark is None else Place.in_file(file, mark.line + 1, mark.column + 1)
+    place = Place(file) if mark is None else Place(file, mark.line + 1, mark.column + 1)
     reason = ", ".join(part for part in (error.context, error.problem) if part)
     report.stop(place, f"not valid YAML: {reason}")
 
@@ -103,7 +103,7 @@ class _Composer:
 
     def place(self, event: Event) -> Place:
         """Return where the event's text begins."""
-        return Place.in_file(self.file, event.start_mark.line + 1, event.start_mark.column + 1)
+        return Place(self.file, event.start_mark.line + 1, event.start_mark.column + 1)
 
     def node(self, event: Any, depth: int) -> Node:
         """Return the node that the event begins."""
