@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar
 
 from prunus.errors import SettingError, require_number
 from prunus.steering._loop import LARGEST, FeedbackLoop
 
-LOOKAHEAD = 30
-"""Anti-windup looks so many updates ahead; shorter overshoots more, longer follows the noise of the readings."""
+LOOKAHEAD = 60
+"""Anti-windup looks so many readings ahead."""
+BOOST = 2.0
+"""Anti-windup answers a reading that runs away with this acceleration at most; more makes λ swing."""
 
 
 def feedback(strength: float, current: float, target: float, acceleration: float) -> float:
@@ -23,14 +26,21 @@ def feedback(strength: float, current: float, target: float, acceleration: float
     return strength / factor if current > target else strength
 
 
-def foreseen(reading: float, before: float | None, target: float) -> float:
-    """Return the reading to act on: where it will be LOOKAHEAD updates on, but the target when it crosses that by then.
+def foreseen(reading: float, change: float, target: float, acceleration: float) -> float:
+    r"""Return the reading that anti-windup acts on, when the reading will have changed by ``change`` before long.
 
-    >>> foreseen(0.99, 0.99, 0.9), foreseen(0.95, 0.99, 0.9), round(foreseen(0.89, 0.9, 0.9), 2)
-    (0.99, 0.9, 0.59)
+    It is the target, so that λ is held, when the reading crosses it by then; else where the reading will be, though no
+    further from the target than lets f grow to 1 + max(a, BOOST)·\|s − target\|.
+
+    >>> [round(foreseen(*seen, target=0.9, acceleration=0.25), 2) for seen in ((0.99, 0.0), (0.99, -0.2), (0.88, -0.1))]
+    [0.99, 0.9, 0.78]
     """
-    ahead = reading + LOOKAHEAD * (reading - (reading if before is None else before))
-    return min(1.0, max(0.0, ahead)) if (ahead - target) * (reading - target) > 0 else target
+    gap = reading - target
+    ahead = gap + change
+    if ahead * gap <= 0.0:
+        return target
+    most = abs(gap) * max(1.0, BOOST / acceleration) if acceleration else abs(gap)
+    return target + math.copysign(min(abs(ahead), most), gap)
 
 
 class LambdaScheduler(FeedbackLoop):
@@ -51,8 +61,9 @@ class LambdaScheduler(FeedbackLoop):
             last one holds.
         acceleration_factor: a ≥ 0; 0 keeps λ fixed.
         min_lambda, max_lambda: bounds of λ, 0 ≤ min ≤ max.
-        anti_windup: act on the reading foreseen for 30 updates on, and hold λ while that lies across the target.
-            Without it λ goes on moving while weights that have not crossed it yet are on their way.
+        anti_windup: act on the reading foreseen for 60 readings on: hold λ while that lies across the target, and
+            answer faster while the reading runs away. Without it λ goes on moving while the weights that will make
+            good the gap are on their way, and overshoots.
         damping_zone: within this distance of the target, a is divided by ``damping``; 0 (default) damps nowhere.
         damping: divisor of a inside the zone, at least 1.
         update_frequency: readings from one update to the next.
@@ -127,6 +138,8 @@ class LambdaScheduler(FeedbackLoop):
     def _next(self, reading: float, target: float) -> float:
         damped = abs(reading - target) < self.damping_zone
         acceleration = self.acceleration_factor / (self.damping if damped else 1.0)
-        acted_on = foreseen(reading, self.reading_before, target) if self.anti_windup else reading
-        self.reading_before = reading
-        return feedback(self.lambda_value, acted_on, target, acceleration)
+        if self.anti_windup:
+            horizon = max(1.0, LOOKAHEAD / self.update_frequency)
+            change = horizon * (reading - (reading if self.reading_before is None else self.reading_before))
+            self.reading_before, reading = reading, foreseen(reading, change, target, acceleration)
+        return feedback(self.lambda_value, reading, target, acceleration)
