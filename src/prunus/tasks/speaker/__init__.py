@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from prunus.tasks.speaker.augment import Augment
+from prunus.tasks.speaker.bootstrap import Interval, bootstrap, resamples
 from prunus.tasks.speaker.encoders import (
     MODELS,
     Encoder,
@@ -21,7 +22,7 @@ from prunus.tasks.speaker.encoders import (
 )
 from prunus.tasks.speaker.features import LogMel, PowerMel, mel_filterbank
 from prunus.tasks.speaker.margin import AAMSoftmax, aam_logits
-from prunus.tasks.speaker.metrics import Interval, Rates, bootstrap, eer, min_dcf, rates, resamples
+from prunus.tasks.speaker.metrics import Rates, eer, min_dcf, rates
 from prunus.tasks.speaker.source import SyntheticVoices, VoiceSet, load
 from prunus.tasks.speaker.trials import Trials, all_pairs
 from prunus.tasks.speaker.voices import Voice, utterances

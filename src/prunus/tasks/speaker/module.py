@@ -91,9 +91,9 @@ class SpeakerModule(LightningModule):
         embeddings: Tensor = self.encoder(unpacked(waves) if waves.dtype == torch.int16 else waves)
         return embeddings
 
-    def configure_model(self) -> None:
-        """Make the classifier as wide as the data module has speakers, unless that was given."""
-        if self._told or not self.trainer.training:
+    def setup(self, stage: str) -> None:
+        """Make the classifier as wide as the data module has speakers, unless that is known."""
+        if self._told or stage != "fit":
             return
         data = getattr(self.trainer, "datamodule", None)
         if not isinstance(data, SpeakerData):
@@ -103,7 +103,8 @@ class SpeakerModule(LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take the number of speakers from the checkpoint where it was not given."""
         if not self._told:
-            self.classifier = self._classifier(len(checkpoint["state_dict"]["classifier.weight"]))
+            speakers = len(checkpoint["state_dict"]["classifier.weight"])
+            self.classifier, self._told = self._classifier(speakers), True
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """Return the loss of one batch."""

@@ -52,7 +52,7 @@ def load(source: str = "auto", folder: str | Path | None = None) -> VoiceSet:
     """
     require_known("source", source, SOURCES)
     if source == "synthetic":
-        return VoiceSet(SYNTHETIC, tuple(synthetic.voices()))
+        return VoiceSet(SYNTHETIC, synthetic.voices())
     try:
         return recorded(folder)
     except (SettingError, MissingExtraError) as fault:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import torch
 from torch import Tensor
 
@@ -23,7 +25,8 @@ BANDWIDTH = 90.0
 SYLLABLE = RATE // 5
 
 
-def voices(speakers: int = 24, clips: int = 24, seed: int = 0) -> list[Voice]:
+@functools.cache
+def voices(speakers: int = 24, clips: int = 24, seed: int = 0) -> tuple[Voice, ...]:
     """Return voices that no human has: each with a pitch, a vocal tract and a breath of its own, the same for a seed.
 
     A clip is three to six vowels of 0.2 s: an impulse train whose pitch wavers, with some noise, through resonances at
@@ -37,7 +40,8 @@ def voices(speakers: int = 24, clips: int = 24, seed: int = 0) -> list[Voice]:
     require_count("speakers", speakers)
     require_count("clips", clips)
     require_count("seed", seed, 0)
-    return [_voice(number, clips, torch.Generator().manual_seed(1000 * seed + number)) for number in range(speakers)]
+    seeds = range(1000 * seed, 1000 * seed + speakers)
+    return tuple(_voice(number, clips, torch.Generator().manual_seed(one)) for number, one in enumerate(seeds))
 
 
 def _voice(number: int, clips: int, generator: torch.Generator) -> Voice:

@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from prunus.errors import SettingError, require_count
-from prunus.tasks.speaker.metrics import Interval, bootstrap, eer, min_dcf
+from prunus.tasks.speaker.bootstrap import Interval, bootstrap
+from prunus.tasks.speaker.metrics import Rates, rates
 
 
 @dataclass(frozen=True)
@@ -34,21 +35,26 @@ class Trials:
     @property
     def eer(self) -> float:
         """The equal error rate, see :func:`prunus.tasks.speaker.eer`."""
-        return eer(self.scores, self.targets)
+        return self.rates().eer
 
     def min_dcf(self, p_target: float = 0.01) -> float:
         """The minimum detection cost, see :func:`prunus.tasks.speaker.min_dcf`."""
-        return min_dcf(self.scores, self.targets, p_target)
+        return self.rates().min_dcf(p_target)
 
     def intervals(self, draws: int = 200, seed: int = 0) -> dict[str, Interval]:
-        """EER and minDCF at 0.05 and 0.01 with bootstrap intervals over speakers."""
-        rest = {"draws": draws, "seed": seed}
-        figures = {
-            "eer": lambda weights: eer(self.scores, self.targets, weights),
-            "min_dcf_05": lambda weights: min_dcf(self.scores, self.targets, 0.05, weights=weights),
-            "min_dcf_01": lambda weights: min_dcf(self.scores, self.targets, 0.01, weights=weights),
+        """EER and minDCF at 0.05 and 0.01 with 95 % bootstrap intervals over speakers, see :func:`bootstrap`."""
+        order = self.scores.argsort(descending=True)
+        ranked = self.scores[order], self.targets[order]
+        found = partial(bootstrap, first=self.first[order], second=self.second[order], draws=draws, seed=seed)
+        return {
+            "eer": found(lambda weights: rates(*ranked, weights, ordered=True).eer),
+            "min_dcf_05": found(lambda weights: rates(*ranked, weights, ordered=True).min_dcf(0.05)),
+            "min_dcf_01": found(lambda weights: rates(*ranked, weights, ordered=True).min_dcf(0.01)),
         }
-        return {name: partial(bootstrap, figure, self.first, self.second)(**rest) for name, figure in figures.items()}
+
+    def rates(self) -> Rates:
+        """The operating points, see :func:`prunus.tasks.speaker.rates`."""
+        return rates(self.scores, self.targets)
 
 
 def all_pairs(embeddings: Tensor, speakers: Tensor, block: int = 1024) -> Trials:
