@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from prunus._groups import alive_groups, require_fit, score
 from prunus._pieces import CHUNK, count, gathered, one_thread
-from prunus.actions._groups import alive_groups, require_fit, score
 from prunus.actions.base import Action, Bound, Moment, Site
 from prunus.criteria import Criterion, Magnitude
 from prunus.errors import LayerCollapse, SettingError, require_count

@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from prunus._groups import alive_groups, require_fit, score
 from prunus._pieces import count, one_thread
-from prunus.actions._groups import alive_groups, require_fit, score
 from prunus.actions.base import Action, Bound, Moment, Site
 from prunus.criteria import Criterion, Gradient, Magnitude
 from prunus.errors import NoEffect, RunError, SettingError, require_count

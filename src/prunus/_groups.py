@@ -1,4 +1,4 @@
-"""What actions ask about the groups of a target: do they fit, which are alive, what are they worth."""
+"""What actions and measurements ask about the groups of a target: do they fit, which live, what are they worth."""
 
 from __future__ import annotations
 
