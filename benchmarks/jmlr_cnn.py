@@ -11,11 +11,13 @@ Every epoch leaves a checkpoint and every run a line in results/jmlr_cnn.jsonl: 
 from __future__ import annotations
 
 import argparse
+import re
 import statistics
 import sys
 import time
 from collections.abc import Callable
 from datetime import datetime, timezone
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,7 @@ from prunus.tasks import vision
 
 ROOT = Path(__file__).parents[1]
 FILE = RESULTS / "jmlr_cnn.jsonl"
+FOLDER = ROOT / "recipes/fashion_mnist"
 RATIO = 3.0
 """λ in learning rates."""
 KEYS = ("method", "epochs", "lr", "flip", "shift", "smoothing")
@@ -57,30 +60,65 @@ def run(method: str, course: Course, lr: float) -> dict[str, Any]:
     torch.set_num_threads(1)
     (test, held), start = parts(), time.perf_counter()
     model = vision.build("bregman_cnn", course.seed).to(memory_format=torch.channels_last)
-    policies = recipes.load(ROOT / f"recipes/fashion_mnist/jmlr_cnn_{method}.yaml")
-    told = {"method": method, "lr": lr, **vars(course)}
-    keep = ROOT / "out/jmlr_cnn" / ("-".join(map(str, told.values())) + ".ckpt")
+    policies = recipes.load(FOLDER / f"jmlr_cnn_{method}.yaml")
+    setting = {"method": method, "lr": lr, **vars(course)}
+    keep = ROOT / "out/jmlr_cnn" / ("-".join(map(str, setting.values())) + ".ckpt")
     keep.parent.mkdir(parents=True, exist_ok=True)
     fit(model, test, Plan(METHODS[method](model, lr), policies), course, keep)
     seconds, day = round(time.perf_counter() - start), f"{datetime.now(timezone.utc):%Y-%m-%d}"
-    return {**told, **score(model, test, held), "seconds": seconds, "date": day, "source": test.source}
+    about = {"seconds": seconds, "date": day, "prunus": version("prunus"), "source": test.source}
+    return {**setting, **score(model, test, held), **about}
 
 
 def table(rows: list[dict[str, Any]]) -> str:
     """Return one line for each setting that has run, best first."""
-    found: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
-    for row in rows:
-        found.setdefault(tuple(row[key] for key in KEYS), []).append(row)
-    best = sorted(found.items(), key=lambda item: -statistics.mean(row["test"] for row in item[1]))
+    best = sorted(settings_of(rows).items(), key=lambda item: -statistics.mean(row["test"] for row in item[1]))
     lines = ["| " + " | ".join([*KEYS, "seeds", "test accuracy, %", "held out, %", "weights left, %"]) + " |"]
     lines.append("|---" * (len(KEYS) + 4) + "|")
     for setting, same in best:
-        marks = [row["test"] for row in same]
-        spread = f" ± {statistics.stdev(marks):.2f}" if len(marks) > 1 else ""
-        held, left = (statistics.mean(row[key] for row in same) for key in ("held", "sparsity"))
-        cells = [*map(str, setting), str(len(same)), f"{statistics.mean(marks):.2f}{spread}", f"{held:.2f}"]
-        lines.append("| " + " | ".join([*cells, f"{100 - left:.3f}"]) + " |")
+        marks = [told([row[key] for row in same]) for key in ("test", "held")]
+        left = 100 - statistics.mean(row["sparsity"] for row in same)
+        lines.append("| " + " | ".join([*map(str, setting), str(len(same)), *marks, f"{left:.3f}"]) + " |")
     return "\n".join(lines)
+
+
+def settings_of(rows: list[dict[str, Any]]) -> dict[tuple[Any, ...], list[dict[str, Any]]]:
+    """Sort the runs by their settings, the seed aside."""
+    found: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for row in rows:
+        found.setdefault(tuple(row[key] for key in KEYS), []).append(row)
+    return found
+
+
+def stamp(rows: list[dict[str, Any]], folder: Path = FOLDER) -> None:
+    """Write into each header what came out: of the settings with the most seeds, the best on the held-out images."""
+    for method in METHODS:
+        settings = settings_of([row for row in rows if row["method"] == method])
+        if settings:
+            same = max(settings.values(), key=lambda rows: (len(rows), statistics.mean(row["held"] for row in rows)))
+            path = folder / f"jmlr_cnn_{method}.yaml"
+            text = re.sub(r"# Date: .*?(?=\nversion)", said(same), path.read_text(encoding="utf-8"), flags=re.DOTALL)
+            text = re.sub(r"RegL1\([^)]*\)", f"RegL1({RATIO * same[0]['lr']:g})", text)
+            text = re.sub(r"lr=[^)]*\)", f"lr={same[0]['lr']:g})", text)
+            path.write_text(text, encoding="utf-8")
+
+
+def said(same: list[dict[str, Any]]) -> str:
+    """Return the last lines of a header: what came out, when, and how it was trained."""
+    row, (test, held) = same[-1], (told([row[key] for row in same]) for key in ("test", "held"))
+    trained = f"{row['epochs']} epochs, lr {row['lr']:g}, seeds {', '.join(str(row['seed']) for row in same)}"
+    changed = [f"{key} {row[key]}" for key in ("flip", "shift", "smoothing") if row[key]]
+    left = 100 - statistics.mean(row["sparsity"] for row in same)
+    return (
+        f"# Date: {row['date']}. prunus {row['prunus']}. Result: {test} % with {left:.2f} % of the weights\n"
+        f"#   (test images; {', '.join([trained, *changed])}; on the held-out images {held} %).\n"
+        "#   The paper, 100 epochs: AdaBreg 90.5 % with 2.3 % of the weights, LinBreg 89.2 % with 1.9 %, dense 92.1 %."
+    )
+
+
+def told(values: list[float]) -> str:
+    """Mean and, of several figures, spread."""
+    return f"{statistics.mean(values):.2f}" + (f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else "")
 
 
 def main() -> None:
@@ -99,6 +137,7 @@ def main() -> None:
         wanted = {"method": asked.method, "lr": asked.lr, **vars(course)}
         if not any(wanted.items() <= row.items() for row in read(FILE)):
             append(FILE, run(asked.method, course, asked.lr))
+    stamp(read(FILE))
     print("55,000 images to train on, 98 % zeros asked; mean ± standard deviation over seeds; the last epoch counts.\n")
     print(table(read(FILE)))
 
