@@ -45,6 +45,9 @@ def run(arguments: Sequence[str]) -> list[Outcome]:
         ...
     prunus.errors.SettingError: there is no setting 'trainer.max_epoch'. Did you mean 'trainer.max_epochs'?...
     """
+    from prunus.tasks import experiment  # first: it says which extra is missing
+
+    # isort: split
     import hydra
     from hydra.errors import HydraException
     from omegaconf import OmegaConf
@@ -52,7 +55,6 @@ def run(arguments: Sequence[str]) -> list[Outcome]:
 
     from prunus.cli.hydra_errors import explained
     from prunus.cli.quiet import lightning_quiet
-    from prunus.tasks import experiment  # isort: split  # first: it says which extra is missing
 
     OmegaConf.register_new_resolver("prunus.folder", experiment.folder_for, replace=True)
     finished: list[Outcome] = []

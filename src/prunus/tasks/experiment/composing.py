@@ -27,7 +27,7 @@ def compose(overrides: Sequence[str] = (), config_dir: str | Path | None = None)
     Use it in notebooks and tests. ``paths.output_dir`` is known inside ``prunus train`` only: elsewhere give one.
 
     >>> config = compose(["experiment=vision/digits_budget", "trainer.max_epochs=2"])
-    >>> config.trainer.max_epochs, config.callbacks.model_pruning.policies[0].steering.target
+    >>> config.trainer.max_epochs, config.callbacks.model_pruning.lambda_scheduler.target
     (2, 0.95)
     """
     if GlobalHydra.instance().is_initialized():
@@ -43,7 +43,7 @@ def options(group: str, config_dir: str | Path | None = None) -> list[str]:
     """Return every choice of a config group, those in folders below it included, sorted.
 
     >>> [name for name in options("experiment") if name.startswith("vision/")][:1]
-    ['vision/digits_budget']
+    ['vision/digits_bregman']
     >>> options("no such group")
     []
     """

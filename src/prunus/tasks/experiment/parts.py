@@ -6,8 +6,9 @@ from typing import Any
 
 import hydra
 from hydra.errors import InstantiationException
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
+from prunus._targets import locate
 from prunus.errors import PrunusError, SettingError
 
 
@@ -52,23 +53,37 @@ def _explained(fault: InstantiationException, config: DictConfig, key: str) -> P
     """Say which node failed and why; Hydra puts the node's name behind its own words."""
     said, _, place = str(fault).partition("full_key: ")
     place = place.strip() or _full(config, key)
-    cause: BaseException = fault.__cause__ or fault
-    while isinstance(cause, InstantiationException) and cause.__cause__ is not None:
-        cause = cause.__cause__
-    reason = str(cause) if not isinstance(cause, InstantiationException) else said.strip()
-    named = isinstance(cause, (PrunusError, InstantiationException))
-    where = f"{place}{_target(config, place)}: "
-    text = where + (reason if named else f"{type(cause).__name__}: {reason}")
-    return type(cause)(text) if isinstance(cause, PrunusError) else SettingError(text)
+    target = _target(config, place)
+    cause = _first_cause(fault)
+    if isinstance(cause, ImportError) and not isinstance(cause, PrunusError):
+        cause = _not_found(target) or cause
+    reason = said.strip() if cause is fault else str(cause)
+    known = cause is fault or isinstance(cause, PrunusError)
+    kind = type(cause) if isinstance(cause, PrunusError) else SettingError
+    where = f"{place} ({target})" if target else place
+    return kind(f"{where}: {reason}" if known else f"{where}: {type(cause).__name__}: {reason}")
+
+
+def _first_cause(fault: BaseException) -> BaseException:
+    """What Hydra's own errors were raised from."""
+    while isinstance(fault, InstantiationException) and fault.__cause__ is not None:
+        fault = fault.__cause__
+    return fault
+
+
+def _not_found(target: str) -> PrunusError | None:
+    """Why a target cannot be found, with the nearest name; None when it can, and something else is missing."""
+    try:
+        locate(target)
+    except PrunusError as fault:
+        return fault
+    return None
 
 
 def _target(config: DictConfig, place: str) -> str:
-    """The target of the node at ``place``, in brackets."""
-    from omegaconf import OmegaConf
-
+    """The target of the node at ``place``."""
     node = OmegaConf.select(config._get_root(), place)
-    target = node.get("_target_") if isinstance(node, DictConfig) else None
-    return f" ({target})" if target else ""
+    return str(node.get("_target_") or "") if isinstance(node, DictConfig) else ""
 
 
 def _full(config: DictConfig, key: str) -> str:
