@@ -187,7 +187,7 @@ def test_lines_by_level(tmp_path: Path) -> None:
 
 
 def test_lambda_falls_where_the_target_is_passed_and_rests_at_it(tmp_path: Path) -> None:
-    for target, arrow in ((0.25, "↘"), (0.5, "=")):
+    for target, arrow in ((0.25, "↘"), (0.5, "="), ([0.25, 0.9], "↘")):
         lines: list[str] = []
         settings = {"parameters_to_prune": ["net.2.weight"], "update_frequency": 1, "verbose": 1}
         pruner = BregmanPruner(target_sparsity=target, echo=lines.append, **settings)

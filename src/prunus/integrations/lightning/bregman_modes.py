@@ -108,7 +108,7 @@ class Penalty:
     verbose: ClassVar[int] = 0
     collect_metrics: ClassVar[bool] = True
 
-    target_sparsity: float = 0.8
+    target_sparsity: float | list[float] = 0.8
     initial_lambda: float = 1.0
     lambda_update_rate: float = 0.001
     update_frequency: int = 100

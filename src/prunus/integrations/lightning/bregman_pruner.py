@@ -56,7 +56,7 @@ class BregmanPruner(Compression):
         collect_metrics: proximal; whether figures are logged, every ``trainer.log_every_n_steps`` steps and each epoch.
         lambda_scheduler: proximal; a member of prunus.steering (``LambdaScheduler``, ``SparsityBudget`` …) or a partial
             that makes one, as Hydra's ``_partial_`` does. None leaves λ where the groups have it.
-        target_sparsity: penalty; s*, 0.8.
+        target_sparsity: penalty; s*, 0.8; a list gives one each epoch, the last one holds.
         initial_lambda: penalty; λ of the first loss, 1.0.
         lambda_update_rate: penalty; r, 0.001.
         update_frequency: penalty; optimizer steps between updates of λ, 100.
@@ -92,7 +92,7 @@ class BregmanPruner(Compression):
         sparsity_threshold: float | None = None,
         collect_metrics: bool | None = None,
         lambda_scheduler: Steering | Callable[[], Steering] | None = None,
-        target_sparsity: float | None = None,
+        target_sparsity: float | list[float] | None = None,
         initial_lambda: float | None = None,
         lambda_update_rate: float | None = None,
         update_frequency: int | None = None,
@@ -139,7 +139,7 @@ class BregmanPruner(Compression):
         self.mode = self.mode or mode_for(optimizer)
         self.mode.require_optimizer(optimizer)
         self._given = bregman_start.group_settings(optimizer)
-        if isinstance(self.mode, Proximal) and not trainer.ckpt_path:
+        if isinstance(self.mode, Proximal) and not trainer.ckpt_path and self._saved is None:
             bregman_start.start_sparse(trainer, pl_module)
 
     def plan(self, trainer: Trainer, pl_module: LightningModule) -> Sequence[Policy | Action]:
@@ -246,7 +246,7 @@ class BregmanPruner(Compression):
 
     def _resume(self, saved: Mapping[str, Any]) -> None:
         super()._resume(saved)
-        steered = self._target is not None
+        steered = self._settled.initial is not None
         bregman_start.warn_of_changes(saved.get("groups", {}), self._given, steered=steered)
 
     def _log(self, module: LightningModule, figures: Mapping[str, float], *, every_step: bool, sync: bool) -> None:
