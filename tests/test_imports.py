@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 HEAVY = ["hydra", "hypothesis", "jinja2", "lightning", "matplotlib", "mlxtend", "onnx", "pandas", "pydantic"]
-HEAVY += ["pytorch_lightning", "rich", "ruamel", "sklearn", "tokenizers", "torchao", "torchaudio", "torchmetrics"]
-HEAVY += ["torchvision", "transformers", "typer"]
+HEAVY += ["pytorch_lightning", "rich", "sklearn", "tokenizers", "torchao", "torchaudio", "torchmetrics"]
+HEAVY += ["torchvision", "transformers", "typer", "yaml"]
 NMS = "operator torchvision::nms does not exist"
 # Asks for torchvision the way that Lightning and torchmetrics do.
 ASK = "from lightning_utilities.core.imports import RequirementCache; print(bool(RequirementCache('torchvision')))"

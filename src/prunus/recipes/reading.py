@@ -84,7 +84,7 @@ def _tree(source: str | Path | Mapping[str, Any], report: Report) -> Node:
         return from_plain(source, report)
     if not isinstance(source, (str, Path)):
         report.stop(Place(), f"a recipe is a path, YAML text or a mapping, got {type(source).__name__}")
-    from prunus.recipes.text import parse  # ruamel.yaml is loaded on use
+    from prunus.recipes.text import parse  # PyYAML is loaded on use
 
     if isinstance(source, str) and "\n" in source:
         if len(source) > LARGEST:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import is_dataclass
-from io import StringIO
 from typing import Any
 
 from prunus.actions import Action
@@ -86,12 +85,6 @@ def _name_of(member: Any, family: type) -> str:
 
 
 def _yaml(content: Mapping[str, Any]) -> str:
-    from ruamel.yaml import YAML  # loaded on use
+    from prunus.recipes.style import to_yaml  # PyYAML is loaded on use
 
-    yaml: Any = YAML(typ="safe", pure=True)  # its types forbid the None below, which its documentation asks for
-    yaml.default_flow_style = None  # innermost mappings and lists on one line
-    yaml.sort_base_mapping_type_on_output = False
-    yaml.width = 110
-    text = StringIO()
-    yaml.dump(content, text)
-    return text.getvalue()
+    return to_yaml(content)
