@@ -90,9 +90,9 @@ def nonzeros(tensor: Tensor) -> int:
 
 
 def any_in_rows(flags: Tensor) -> Tensor:
-    """Say for each row of a bool matrix whether any is True; NumPy stops at the first, so it is far faster."""
+    """Say for each row of flags (bool or bytes) whether any is set; NumPy stops at the first, so it is far faster."""
     if flags.shape[1] == 1:
-        return flags.squeeze(1)
+        return flags.squeeze(1).bool()
     return torch.from_numpy(flags.numpy().any(axis=1)) if _is_plain(flags) else flags.any(dim=1)
 
 
