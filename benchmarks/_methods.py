@@ -194,7 +194,7 @@ METHODS: dict[str, Method] = {
     "adabreg_budget": Method(
         "AdaBreg, sparsity budget",
         adabreg_budget,
-        {"lr": LR, "ratio": (2.0, 5.0)},
+        {"lr": LR, "ratio": (2.0, 5.0, 20.0)},
         optimizer=f"AdaBreg({GROUPS}, lr={{lr:g}})",
         does="starts dense; a small fixed λ and an exact cap on the survivors, with room for dead weights to return.",
     ),
