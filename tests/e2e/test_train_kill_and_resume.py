@@ -21,7 +21,7 @@ RAMP = ["callbacks.model_pruning.epochs_to_ramp=2"]
 USUAL = ["callbacks.step_checkpoint.every_n_train_steps=2", "trainer.max_epochs=3", "trainer.min_epochs=1"]
 USUAL += ["trainer.accelerator=cpu", "trainer.log_every_n_steps=1", "callbacks.progress=null", "logger=none"]
 RUNS = {
-    "images, budget": (["experiment=vision/digits_budget", *IMAGES], 8),
+    "images, budget": (["experiment=vision/digits_budget", "target=0.5", *IMAGES], 8),
     "images, magnitude": (
         ["experiment=vision/digits_magnitude", *RAMP, *IMAGES],
         8,
