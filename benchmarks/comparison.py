@@ -202,6 +202,8 @@ def draw(rows: Sequence[Row], path: Path) -> None:
         points = [found for target in SPARSITIES if (found := of(rows, name, target))]
         marks = [[row["test"] for row in found] for found in points]
         means, spreads = [*map(statistics.mean, marks)], [statistics.stdev(m) if len(m) > 1 else 0.0 for m in marks]
+        if not points:
+            continue
         if name == "dense":
             axes.axhline(means[0], color=colour, linestyle=":", label=method.label)
             continue
