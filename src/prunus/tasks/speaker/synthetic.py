@@ -26,7 +26,7 @@ SYLLABLE = RATE // 5
 
 
 @functools.cache
-def voices(speakers: int = 24, clips: int = 24, seed: int = 0) -> tuple[Voice, ...]:
+def voices(speakers: int = 24, clips: int = 40, seed: int = 0) -> tuple[Voice, ...]:
     """Return voices that no human has: each with a pitch, a vocal tract and a breath of its own, the same for a seed.
 
     A clip is three to six vowels of 0.2 s: an impulse train whose pitch wavers, with some noise, through resonances at
@@ -46,16 +46,13 @@ def voices(speakers: int = 24, clips: int = 24, seed: int = 0) -> tuple[Voice, .
 
 def _voice(number: int, clips: int, generator: torch.Generator) -> Voice:
     pitch, tract, breath = torch.rand(3, generator=generator).tolist()
-    traits = 80.0 * 3.0**pitch, 0.85 + 0.35 * tract, 0.02 + 0.1 * breath
-    return joined(f"synthetic {number}", [_clip(*traits, generator) for _ in range(clips)])
-
-
-def _clip(pitch: float, tract: float, breath: float, generator: torch.Generator) -> Tensor:
-    count = int(torch.randint(3, 7, (), generator=generator))
-    vowels = VOWELS[torch.randint(len(VOWELS), (count,), generator=generator)] * tract
-    source = _source(pitch, breath, count * SYLLABLE, generator).view(count, SYLLABLE)
+    counts = torch.randint(3, 7, (clips,), generator=generator)
+    total = int(counts.sum())
+    vowels = VOWELS[torch.randint(len(VOWELS), (total,), generator=generator)] * (0.85 + 0.35 * tract)
+    source = _source(80.0 * 3.0**pitch, 0.02 + 0.1 * breath, total * SYLLABLE, generator).view(total, SYLLABLE)
     spectrum = torch.fft.rfft(source) * _resonances(vowels, SYLLABLE // 2 + 1)
-    return levelled(torch.fft.irfft(spectrum, n=SYLLABLE).flatten())
+    spoken = levelled(torch.fft.irfft(spectrum, n=SYLLABLE).flatten())
+    return joined(f"synthetic {number}", spoken.split((counts * SYLLABLE).tolist()))
 
 
 def _source(pitch: float, breath: float, length: int, generator: torch.Generator) -> Tensor:
