@@ -177,6 +177,7 @@ class StepsOnScaledGradients(LinBreg):
 
 
 HALF = {"lr": 0.1}
+BY_LISTS = {**HALF, "implementation": "foreach"}
 DECAY = {"lr": 0.1, "weight_decay": 0.5}
 KEEP = {"lr": 0.1, "lambda_change": "keep_survivors"}
 MOMENTUM = {"lr": 0.1, "momentum": 0.9, "delta": 0.5}
@@ -188,10 +189,10 @@ CASES = [
     (StartsAtZero, partial(laws.law_follows_its_twin, twin=TWINS["linbreg"]), HALF),
     (StartsAtZero, laws.law_rest_is_rest, HALF),
     (EpsInsideTheRoot, partial(laws.law_follows_its_twin, twin=TWINS["adabreg"]), HALF),
-    (NarrowDual, partial(laws.law_state_is_wide, dtype=torch.bfloat16), HALF),
-    (NarrowAfterLoad, partial(laws.law_state_is_wide, dtype=torch.bfloat16), HALF),
-    (RePointsData, laws.law_writes_in_place, HALF),
-    (ForgetsLayout, laws.law_writes_in_place, HALF),
+    (NarrowDual, partial(laws.law_state_is_wide, dtype=torch.bfloat16), BY_LISTS),
+    (NarrowAfterLoad, partial(laws.law_state_is_wide, dtype=torch.bfloat16), BY_LISTS),
+    (RePointsData, laws.law_writes_in_place, BY_LISTS),
+    (ForgetsLayout, laws.law_writes_in_place, BY_LISTS),
     (LoopRoundsDifferently, laws.law_implementations_agree, HALF),
     (StepsWithoutGradient, laws.law_without_gradient_nothing_happens, HALF),
     (DropsTheClosuresGradients, laws.law_closure_sees_gradients, HALF),

@@ -17,6 +17,9 @@ from torch.nn import Parameter
 
 from prunus.errors import NoEffect, StructureError
 
+ANYWHERE = ("foreach", "loop")
+"""Implementations that take every dtype and device; tests/optim/test_implementations.py is about the others."""
+
 SHAPES = ((4, 3), (3, 2, 2, 2), (5,), (2, 3, 2), (0, 4))
 
 

@@ -1,14 +1,14 @@
-"""Run the laws over every optimizer, with every regularizer and both implementations where that is the point."""
+"""Run the laws over every optimizer, with every regularizer, and with several implementations where it matters."""
 
 from __future__ import annotations
 
 from functools import partial
+from itertools import product
 
 import pytest
 import torch
 
 from prunus.optim import OPTIMIZERS
-from prunus.optim.settings import IMPLEMENTATIONS
 from prunus.regularizers import REGULARIZERS
 from tests.laws import optim as laws
 from tests.twins.optim import TWINS
@@ -52,6 +52,8 @@ BASES = [
     ("proxsgd", {"lr": 0.1}, partial(torch.optim.SGD, lr=0.1)),
 ]
 
+ALL_DTYPES = list(product(laws.ANYWHERE, (torch.float64, torch.float32)))
+
 every_reg = pytest.mark.parametrize("make_reg", REGS.values(), ids=REGS)
 every_member = pytest.mark.parametrize(("name", "settings"), MEMBERS, ids=str)
 first_of_each = pytest.mark.parametrize(("name", "settings"), [(name, SETTINGS[name][0]) for name in SETTINGS], ids=str)
@@ -67,8 +69,7 @@ def test_every_member_has_a_twin_and_settings() -> None:
 
 @every_reg
 @every_member
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
-@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+@pytest.mark.parametrize(("implementation", "dtype"), [*ALL_DTYPES, ("auto", torch.float32)], ids=str)
 def test_follows_its_twin(name, settings, make_reg, implementation, dtype) -> None:
     settings = {**settings, "implementation": implementation}
     laws.law_follows_its_twin(OPTIMIZERS[name], TWINS[name], make_reg, settings, dtype)
@@ -76,7 +77,7 @@ def test_follows_its_twin(name, settings, make_reg, implementation, dtype) -> No
 
 @every_reg
 @pytest.mark.parametrize("change", ["none", "keep_survivors"])
-@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+@pytest.mark.parametrize("implementation", laws.ANYWHERE)
 @pytest.mark.parametrize(("name", "settings"), [(name, SETTINGS[name][1]) for name in ("adabreg", "linbreg")], ids=str)
 def test_follows_its_twin_while_lambda_moves(name, settings, make_reg, change, implementation) -> None:
     settings = {**settings, "lambda_change": change, "implementation": implementation}
@@ -84,7 +85,7 @@ def test_follows_its_twin_while_lambda_moves(name, settings, make_reg, change, i
 
 
 @pytest.mark.parametrize(("name", "settings", "base"), BASES, ids=str)
-@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+@pytest.mark.parametrize("implementation", laws.ANYWHERE)
 def test_equals_its_base(name, settings, base, implementation) -> None:
     laws.law_equals_its_base(OPTIMIZERS[name], {**settings, "implementation": implementation}, base)
 
@@ -109,8 +110,13 @@ def test_keeps_the_law(law, name, settings, make_reg) -> None:
 
 @every_reg
 @first_of_each
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
-def test_state_is_wide(name, settings, make_reg, dtype) -> None:
+@pytest.mark.parametrize(
+    ("dtype", "implementation"),
+    [(torch.bfloat16, "auto"), (torch.bfloat16, "foreach"), (torch.float16, "foreach")],
+    ids=str,
+)
+def test_state_is_wide(name, settings, make_reg, dtype, implementation) -> None:
+    settings = {**settings, "implementation": implementation}
     laws.law_state_is_wide(OPTIMIZERS[name], make_reg, settings, dtype)
     laws.law_resumes_bit_equal(OPTIMIZERS[name], make_reg, settings, dtype)
 
@@ -145,7 +151,7 @@ def test_rest_is_rest(name, settings, make_reg) -> None:
 
 
 @pytest.mark.parametrize("make_reg", [make for name, make in REGS.items() if REGULARIZERS[name].convex])
-@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+@pytest.mark.parametrize("implementation", laws.ANYWHERE)
 @every_member
 def test_survivors_stay(name, settings, make_reg, implementation) -> None:
     if OPTIMIZERS[name].has_dual:
@@ -153,7 +159,7 @@ def test_survivors_stay(name, settings, make_reg, implementation) -> None:
         laws.law_survivors_stay(OPTIMIZERS[name], make_reg, settings)
 
 
-@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+@pytest.mark.parametrize("implementation", laws.ANYWHERE)
 @first_of_each
 def test_skips_what_is_not_finite(name, settings, implementation) -> None:
     settings = {**settings, "implementation": implementation}

@@ -13,10 +13,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from prunus.errors import CheckpointError, SettingError, StructureError
 from prunus.optim import OPTIMIZERS, AdaBreg, LinBreg, ProxSGD
 from prunus.optim._buckets import buckets
-from prunus.optim.settings import IMPLEMENTATIONS
 from prunus.regularizers import GroupLasso, RegL1, RegL1L2, RegNone, RegSoftBernoulli
 from prunus.structures import Kernel
-from tests.laws.optim import through_a_file, train
+from tests.laws.optim import ANYWHERE, through_a_file, train
 
 every_optimizer = pytest.mark.parametrize("member", OPTIMIZERS.values(), ids=OPTIMIZERS)
 WRONG = [
@@ -228,7 +227,7 @@ class Operations(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+@pytest.mark.parametrize("implementation", ANYWHERE)
 @every_optimizer
 def test_nothing_is_allocated_in_steady_state(member, implementation) -> None:
     params = [weight(4, 4), weight()]

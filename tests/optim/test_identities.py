@@ -11,15 +11,14 @@ from hypothesis import strategies as st
 from torch.nn import Parameter
 
 from prunus.optim import OPTIMIZERS, AdaBreg, LinBreg, ProxSGD, sparsify_
-from prunus.optim.settings import IMPLEMENTATIONS
 from prunus.regularizers import REGULARIZERS, GroupLasso, RegL1, RegL1Pos
 from prunus.structures import Kernel
-from tests.laws.optim import SHAPES, fitting, pull, train
+from tests.laws.optim import ANYWHERE, SHAPES, fitting, pull, train
 
 WITH_DUAL = [(LinBreg, {"lr": 0.1}), (LinBreg, {"lr": 0.1, "momentum": 0.9}), (AdaBreg, {"lr": 0.05})]
 every_dual = pytest.mark.parametrize(("member", "rule"), WITH_DUAL, ids=str)
 every_optimizer = pytest.mark.parametrize("member", OPTIMIZERS.values(), ids=OPTIMIZERS)
-every_implementation = pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+every_implementation = pytest.mark.parametrize("implementation", ANYWHERE)
 CONVEX = [partial(kind, lamda=0.3) for kind in REGULARIZERS.values() if kind.convex]
 CONVEX += [partial(GroupLasso, 0.3, Kernel())]
 

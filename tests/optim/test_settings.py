@@ -11,12 +11,11 @@ from torch.nn import Parameter
 
 from prunus.errors import GradientError, NoEffect, SettingError, StructureError
 from prunus.optim import OPTIMIZERS, AdaBreg, LinBreg, ProxSGD
-from prunus.optim.settings import IMPLEMENTATIONS
 from prunus.regularizers import RegL1, RegL1L2, RegL1L2Conv
-from tests.laws.optim import pull, through_a_file, train
+from tests.laws.optim import ANYWHERE, pull, through_a_file, train
 
 every_optimizer = pytest.mark.parametrize("member", OPTIMIZERS.values(), ids=OPTIMIZERS)
-every_implementation = pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+every_implementation = pytest.mark.parametrize("implementation", ANYWHERE)
 OTHER = {
     "betas": (0.5, 0.9),
     "delta": 2.0,

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
+from prunus._native.stepping import ADABREG, Numbers
+from prunus.optim._fused import Rule
 from prunus.optim.base import BregmanOptimizer
 from prunus.optim.mirror import mirror_
 from prunus.regularizers import Regularizer
@@ -39,7 +41,8 @@ class AdaBreg(BregmanOptimizer):
             −δ·(λ′ − λ)·sign θ at the next step. "keep_survivors": their duals move along, so that they stay.
         nonfinite: "propagate" (default), "skip" or "raise": what a NaN or infinite gradient does, see
             :class:`BregmanOptimizer`.
-        implementation: "foreach" (default) or "loop"; bit-equal on a CPU, equal to rounding on a GPU.
+        implementation: "auto" (default), "fused", "compiled", "foreach" or "loop": how a step is computed, see
+            :class:`BregmanOptimizer`.
 
     State per parameter: ``step`` (int), ``sub_grad`` (v), ``exp_avg`` (m₁), ``exp_avg_sq`` (m₂).
 
@@ -74,7 +77,7 @@ class AdaBreg(BregmanOptimizer):
         weight_decay: float = 0.0,
         lambda_change: str = "none",
         nonfinite: str = "propagate",
-        implementation: str = "foreach",
+        implementation: str = "auto",
     ) -> None:
         super().__init__(
             params,
@@ -104,6 +107,22 @@ class AdaBreg(BregmanOptimizer):
         keys = ("reg", "lr", "delta", "betas", "eps", "implementation")
         steps = [state["step"] for state in states]
         adabreg_update_(params, grads, duals, first, second, steps, **{key: group[key] for key in keys})
+
+    def _rule(self, states: list[dict[str, Any]], group: dict[str, Any]) -> Rule:
+        delta, (beta1, beta2) = group["delta"], group["betas"]
+        own = {k: corrections(k, group["lr"], group["betas"]) for k in {state["step"] for state in states}}
+        numbers = Numbers(delta=delta, beta1=beta1, beta2=beta2, eps=group["eps"], scale=delta)
+        moved = ("sub_grad", "exp_avg", "exp_avg_sq")
+        return Rule(ADABREG, moved, numbers, [(1 / root, rate) for root, rate in (own[s["step"]] for s in states)])
+
+
+def corrections(step: int, lr: float, betas: tuple[float, float]) -> tuple[float, float]:
+    """Return the root of the second moment's bias correction, and the signed rate with the first moment's.
+
+    >>> corrections(1, 0.5, (0.5, 0.75))
+    (0.5, -1.0)
+    """
+    return (1 - betas[1] ** step) ** 0.5, -lr / (1 - betas[0] ** step)
 
 
 def adabreg_update_(
@@ -144,8 +163,7 @@ def adabreg_update_(
     (tensor([1., 0.]), tensor([0.7500, 0.0000]))
     """
     descend = _descend_foreach_ if implementation == "foreach" else _descend_loop_
-    roots = [(1 - betas[1] ** k) ** 0.5 for k in steps]
-    rates = [-lr / (1 - betas[0] ** k) for k in steps]
+    roots, rates = (list(column) for column in zip(*[corrections(k, lr, betas) for k in steps], strict=True))
     descend(params, grads, duals, exp_avgs, exp_avg_sqs, roots, rates, betas, eps)
     mirror_(params, duals, reg, delta, implementation)
 

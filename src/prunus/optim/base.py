@@ -13,8 +13,10 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
+from prunus._pieces import nonzeros
 from prunus.errors import PrunusError, SettingError
 from prunus.optim._buckets import buckets
+from prunus.optim._fused import FusedGroup, Rule, obstacle
 from prunus.optim._plain import Loading, plain_group
 from prunus.optim.checks import misfits, parameter_name, raise_all, require_not_captured
 from prunus.optim.decay import decayed
@@ -51,6 +53,11 @@ class BregmanOptimizer(Optimizer):
 
     - A parameter without gradient is left alone: no state, no prox, no step count.
     - Half precision parameters keep float32 state; their values are written from the float32 result.
+    - ``implementation`` says how a step is computed. "auto" (default): by one native call for all parameters that it
+      can take, else as "foreach". "fused": by that call or not at all; it takes float32 and bfloat16 weights without
+      gaps on the CPU and every regularizer but RegSoftBernoulli, and needs a C compiler once. "compiled": by a kernel
+      of torch.compile, made at the first step. "foreach": by torch's operations over lists of tensors. "loop": over
+      one tensor after the other. They agree to rounding and share their states, so a run may go on with another one.
     - Values are written in place; storage, strides and memory format of a parameter never change.
     - ``weight_decay`` adds its multiple of the weight to the gradient. Decoupled decay would mean nothing here: the
       next step rebuilds the weight from the dual.
@@ -73,8 +80,16 @@ class BregmanOptimizer(Optimizer):
     """
 
     has_dual: ClassVar[bool] = True
+    has_native: ClassVar[bool] = False  # whether ``_rule`` says the same as ``_update_``
 
     _found: list[PrunusError] | None = None  # the faults so far, while the constructor runs
+    _tables: dict[int, FusedGroup] | None = None  # by group: what the native call steps; made anew in copies
+
+    def __init_subclass__(cls) -> None:
+        """Leave the native step to classes that state it themselves: an inherited one knows no new formula."""
+        super().__init_subclass__()
+        if "_rule" in vars(cls) or "_update_" in vars(cls):
+            cls.has_native = "_rule" in vars(cls)
 
     def __init__(self, params: ParamsT, reg: Regularizer | None, **settings: Any) -> None:
         defaults = {**settings, "reg": RegNone() if reg is None else reg, "lambda_scale": 1.0}
@@ -92,7 +107,7 @@ class BregmanOptimizer(Optimizer):
         ]
         group.setdefault("reg", deepcopy(self.defaults["reg"]))
         super().add_param_group(group)
-        faults += misfits(self.param_groups, index)
+        faults += misfits(self.param_groups, index, self._obstacle)
         if self._found is not None:
             self._found += faults
         elif faults:
@@ -108,10 +123,24 @@ class BregmanOptimizer(Optimizer):
             with torch.enable_grad():
                 loss = closure()
         ready = list(map(self._ready, range(len(self.param_groups))))
-        for group, params in zip(self.param_groups, ready, strict=True):
-            for bucket in buckets(params):
+        tables = list(map(self._table, range(len(ready)), ready))
+        for group, table in zip(self.param_groups, tables, strict=True):
+            if table.able:
+                self._advance_fused(table, group)
+            for bucket in buckets(table.rest):
                 self._advance(bucket, group)
         return loss
+
+    def survivors(self, parameter: Tensor) -> int:
+        """Return how many entries of a parameter are not zero: known from a fused step, else counted now.
+
+        A change of the parameter by way of ``parameter.data`` goes unnoticed, as it does in autograd.
+        """
+        for table in (self._tables or {}).values():
+            known = table.survivors(parameter)
+            if known is not None:
+                return known
+        return nonzeros(parameter)
 
     @torch.no_grad()
     def evaluate_reg(self) -> list[float]:
@@ -159,18 +188,53 @@ class BregmanOptimizer(Optimizer):
         """Return the state a parameter starts with, besides its step count."""
         return {"sub_grad": start_dual(parameter, group["reg"], group["delta"])} if self.has_dual else {}
 
-    def _advance(self, params: list[Tensor], group: dict[str, Any]) -> None:
-        """Start what is new in a bucket, count the step, update; half precision goes through float32 scratch."""
+    def _rule(self, states: list[dict[str, Any]], group: dict[str, Any]) -> Rule:
+        """Return the step that ``_update_`` takes, in the terms of the native kernel; not asked for by default."""
+        raise NotImplementedError
+
+    def _table(self, index: int, params: list[Tensor]) -> FusedGroup:
+        """Sort the parameters of a group into those that a native call steps and the rest; most steps find it done."""
+        if self._tables is None:
+            self._tables = {}
+        group, table = self.param_groups[index], self._tables.get(index)
+        if table is None or not table.fits(params, group):
+            if group["implementation"] == "fused":
+                raise_all(type(self).__name__, list(misfits(self.param_groups, index, self._obstacle)))
+            table = self._tables[index] = FusedGroup(params, group, self._obstacle)
+        return table
+
+    def _obstacle(self, parameter: Tensor, reg: Regularizer) -> str:
+        """Return why no native call can step a parameter, or nothing."""
+        if not self.has_native:
+            return f"{type(self).__name__} has no native form"
+        return obstacle(parameter, reg, self.has_dual)
+
+    def _started(self, params: list[Tensor], group: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return the states of parameters that are about to step: begun where they are new, the step counted."""
         states = [self.state[p] for p in params]
         for p, state in zip(params, states, strict=True):
             if not state:
                 state.update(step=0, **self._fresh(p, group))
             state["step"] += 1
+        return states
+
+    def _advance_fused(self, table: FusedGroup, group: dict[str, Any]) -> None:
+        """Step all that one native call can take."""
+        states = self._started(table.able, group)
+        if self.has_dual:
+            moves = group["lambda_change"] != "none"
+            settle_([p.to(dual_dtype(p)) for p in table.able] if moves else table.able, states, group)
+        table.step_(states, self._rule(states, group), group["weight_decay"])
+
+    def _advance(self, params: list[Tensor], group: dict[str, Any]) -> None:
+        """Step a bucket by torch's operations; half precision goes through float32 scratch."""
+        states = self._started(params, group)
         wide = [p.to(dual_dtype(p)) for p in params]
         grads = [p.grad.to(w.dtype) for p, w in zip(params, wide, strict=True)]  # type: ignore[union-attr]
         if self.has_dual:
             settle_(wide, states, group)
-        self._update_(wide, decayed(grads, wide, group["weight_decay"]), states, group)
+        chosen = {**group, "implementation": "foreach"} if group["implementation"] == "auto" else group
+        self._update_(wide, decayed(grads, wide, group["weight_decay"]), states, chosen)
         for p, w in zip(params, wide, strict=True):
             if w is not p:
                 p.copy_(w)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -24,11 +24,18 @@ def parameter_name(group: dict[str, Any], index: int, parameter: Tensor) -> str:
     return f"parameter {place} of group {index}" + (f" ({names[place]!r})" if names else "")
 
 
-def misfits(groups: Sequence[dict[str, Any]], index: int) -> Iterator[PrunusError]:
-    """Yield what the update rule or the regularizer of one group could not handle at a step.
+def misfits(
+    groups: Sequence[dict[str, Any]], index: int, obstacle: Callable[[Tensor, Regularizer], str]
+) -> Iterator[PrunusError]:
+    """Yield what the update rule, the regularizer or the implementation of one group could not handle at a step.
+
+    Args:
+        groups: Parameter groups.
+        index: Which of them.
+        obstacle: Says why no native call can step a parameter; asked when the group wants nothing else.
 
     >>> from prunus.regularizers import RegL1L2Conv
-    >>> [str(fault) for fault in misfits([{"params": [torch.zeros(2, 2)], "reg": RegL1L2Conv()}], 0)]
+    >>> [str(fault) for fault in misfits([{"params": [torch.zeros(2, 2)], "reg": RegL1L2Conv()}], 0, lambda *_: "")]
     ['parameter 0 of group 0: Kernel() cannot split a tensor of shape (2, 2): it has 2 dimensions, at least 3 ...']
     """
     group, reg = groups[index], groups[index]["reg"]
@@ -41,6 +48,8 @@ def misfits(groups: Sequence[dict[str, Any]], index: int) -> Iterator[PrunusErro
             yield SettingError(f"{name} is complex; split it with torch.view_as_real")
         elif isinstance(reg, Regularizer) and (reason := _refusal(reg, p)):
             yield StructureError(f"{name}: {reason}")
+        elif group.get("implementation") == "fused" and (reason := obstacle(p, reg)):
+            yield SettingError(f'{name} cannot be stepped by implementation="fused": {reason}. Take "auto"')
 
 
 def _refusal(reg: Regularizer, parameter: Tensor) -> str:

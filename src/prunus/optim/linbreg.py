@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
+from prunus._native.stepping import LINBREG, MOMENTUM, Numbers
+from prunus.optim._fused import Rule
 from prunus.optim.base import BregmanOptimizer
 from prunus.optim.mirror import mirror_
 from prunus.regularizers import Regularizer
@@ -37,7 +39,8 @@ class LinBreg(BregmanOptimizer):
             −δ·(λ′ − λ)·sign θ at the next step. "keep_survivors": their duals move along, so that they stay.
         nonfinite: "propagate" (default), "skip" or "raise": what a NaN or infinite gradient does, see
             :class:`BregmanOptimizer`.
-        implementation: "foreach" (default) or "loop"; bit-equal on a CPU, equal to rounding on a GPU.
+        implementation: "auto" (default), "fused", "compiled", "foreach" or "loop": how a step is computed, see
+            :class:`BregmanOptimizer`.
 
     State per parameter: ``step`` (int), ``sub_grad`` (v), ``momentum_buffer`` (m, once momentum is above 0).
 
@@ -70,7 +73,7 @@ class LinBreg(BregmanOptimizer):
         weight_decay: float = 0.0,
         lambda_change: str = "none",
         nonfinite: str = "propagate",
-        implementation: str = "foreach",
+        implementation: str = "auto",
     ) -> None:
         super().__init__(
             params,
@@ -88,11 +91,16 @@ class LinBreg(BregmanOptimizer):
         self, params: list[Tensor], grads: list[Tensor], states: list[dict[str, Any]], group: dict[str, Any]
     ) -> None:
         duals = [state["sub_grad"] for state in states]
-        # A scheduler may bring momentum back to 0; a buffer that exists then still has to follow the formula.
-        buffered = group["momentum"] > 0 or any("momentum_buffer" in state for state in states)
-        buffers = [_buffer(state) for state in states] if buffered else []
+        buffers = _buffers(states, group["momentum"])
         keys = ("reg", "lr", "delta", "momentum", "implementation")
         linbreg_update_(params, grads, duals, buffers, **{key: group[key] for key in keys})
+
+    def _rule(self, states: list[dict[str, Any]], group: dict[str, Any]) -> Rule:
+        delta, momentum = group["delta"], group["momentum"]
+        numbers = Numbers(delta=delta, lr=group["lr"], momentum=momentum, scale=delta)
+        if _buffers(states, momentum):
+            return Rule(MOMENTUM, ("sub_grad", "momentum_buffer"), numbers)
+        return Rule(LINBREG, ("sub_grad",), numbers)
 
 
 def linbreg_update_(
@@ -129,6 +137,13 @@ def linbreg_update_(
     descend = _descend_foreach_ if implementation == "foreach" else _descend_loop_
     descend(grads, duals, buffers, lr, momentum)
     mirror_(params, duals, reg, delta, implementation)
+
+
+def _buffers(states: list[dict[str, Any]], momentum: float) -> list[Tensor]:
+    """Return the momentum buffers, or nothing where none was ever needed."""
+    # A scheduler may bring momentum back to 0; a buffer that exists then still has to follow the formula.
+    buffered = momentum > 0 or any("momentum_buffer" in state for state in states)
+    return [_buffer(state) for state in states] if buffered else []
 
 
 def _buffer(state: dict[str, Any]) -> Tensor:

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
+from prunus._native.stepping import PROXSGD, Numbers
+from prunus.optim._fused import Rule
 from prunus.optim.base import BregmanOptimizer
 from prunus.regularizers import Regularizer
 
@@ -26,7 +28,8 @@ class ProxSGD(BregmanOptimizer):
         weight_decay: w ≥ 0; adds w·θ to the gradient, before the step. Default 0.
         nonfinite: "propagate" (default), "skip" or "raise": what a NaN or infinite gradient does, see
             :class:`BregmanOptimizer`.
-        implementation: "foreach" (default) or "loop"; bit-equal on a CPU, equal to rounding on a GPU.
+        implementation: "auto" (default), "fused", "compiled", "foreach" or "loop": how a step is computed, see
+            :class:`BregmanOptimizer`.
 
     State per parameter: ``step`` (int).
 
@@ -57,7 +60,7 @@ class ProxSGD(BregmanOptimizer):
         reg: Regularizer | None = None,
         weight_decay: float = 0.0,
         nonfinite: str = "propagate",
-        implementation: str = "foreach",
+        implementation: str = "auto",
     ) -> None:
         rule = {"lr": lr, "weight_decay": weight_decay, "nonfinite": nonfinite, "implementation": implementation}
         super().__init__(params, reg, **rule)
@@ -66,6 +69,9 @@ class ProxSGD(BregmanOptimizer):
         self, params: list[Tensor], grads: list[Tensor], states: list[dict[str, Any]], group: dict[str, Any]
     ) -> None:
         proxsgd_update_(params, grads, reg=group["reg"], lr=group["lr"], implementation=group["implementation"])
+
+    def _rule(self, states: list[dict[str, Any]], group: dict[str, Any]) -> Rule:
+        return Rule(PROXSGD, (), Numbers(lr=group["lr"], scale=group["lr"]))
 
 
 def proxsgd_update_(

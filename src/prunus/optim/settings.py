@@ -12,7 +12,7 @@ from prunus.optim.lambda_change import LAMBDA_CHANGES
 from prunus.optim.nonfinite import NONFINITE
 from prunus.regularizers import Regularizer
 
-IMPLEMENTATIONS = ("foreach", "loop")
+IMPLEMENTATIONS = ("auto", "compiled", "foreach", "fused", "loop")
 
 # What torch itself, its learning rate schedulers and its averaging write into a group.
 FOREIGN = ("params", "param_names", "name", "initial_lr", "max_lr", "min_lr", "base_momentum", "max_momentum", "swa_lr")

@@ -1,0 +1,263 @@
+/* Optimizer steps over many tensors in one call: moments, dual, proximal map and count in one pass over memory. */
+#include "block.h"
+#include "team.h"
+#include <stdlib.h>
+#include <unistd.h>
+
+#define TASK 15360 /* entries a task, where groups allow; 32 blocks */
+#define SUMS 2048  /* sums that a task holds on its stack */
+#define NEAR 480   /* entries of small groups that are taken together: few enough that memory works on meanwhile */
+#define WHOLE 262144 /* entries up to which groups that interleave are one task's work; larger ones are shared */
+
+/* One tensor in memory order: [outer, between, groups, inner], its groups numbered by outer and groups. */
+typedef struct {
+    void *weight;
+    const void *grad;
+    float *dual, *first, *second;
+    int64_t count, prox, outer, between, groups, inner;
+} tensor_t;
+
+typedef struct {
+    double price, inverse, rate;
+} scalars_t;
+
+typedef struct {
+    enum prox prox;
+    own_t own;
+    lay_t lay;
+    int64_t slice, bundle, chunk, chunks; /* entries a slice; slices a task; or one slice cut in chunks */
+    double *partial;                      /* chunks times groups, where a slice is shared */
+} plan_t;
+
+typedef struct {
+    const tensor_t *tensors;
+    plan_t *plans;
+    int64_t *first, *alive;
+    int64_t count, narrow_weight, narrow_grad, stream;
+    enum rule rule;
+    numbers_t k;
+} step_t;
+
+/* Room on the stack of one task. */
+typedef struct {
+    float grad[BLOCK], weight[BLOCK], out[BLOCK];
+} __attribute__((aligned(64))) room_t;
+
+static float *at(float *base, int64_t start) { return base ? base + start : base; }
+
+/* Advance one block; where the result is the weight (not GROUPED), write it and return how many are not zero. */
+static int64_t block(const step_t *s, int64_t i, enum prox prox, int64_t start, int64_t n, room_t *room) {
+    const tensor_t *t = s->tensors + i;
+    float *weight = (float *)t->weight + start, *x = at(t->dual, start), *out = weight;
+    const float *grad = (const float *)t->grad + start;
+    uint16_t *small = (uint16_t *)t->weight + start;
+    if (s->narrow_weight && (s->k.decay != 0 || s->rule == PROXSGD)) widen(small, weight = room->weight, n);
+    if (s->narrow_grad) widen((const uint16_t *)t->grad + start, room->grad, n), grad = room->grad;
+    if (s->k.decay != 0) {
+        for (int64_t j = 0; j < n; j++) room->grad[j] = grad[j] + s->k.decay * weight[j];
+        grad = room->grad;
+    }
+    if (s->rule == PROXSGD) x = out = weight;
+    int past = s->stream && s->rule != PROXSGD;
+    if ((s->narrow_weight && s->rule != PROXSGD) || past) out = room->out;
+    float *m1 = at(t->first, start), *m2 = at(t->second, start);
+    int64_t alive = advance(s->rule, prox, &s->k, s->plans[i].own, grad, x, m1, m2, out, n);
+    if (prox == GROUPED) return 0;
+    if (past) stream(out, (float *)t->weight + start, n);
+    if (!s->narrow_weight) return alive;
+    narrow(out, small, n);
+    widen(small, room->out, n);
+    return living(room->out, n);
+}
+
+/* Write the weights of one block of grouped entries; position p is that inside its slice. */
+static int64_t settle(const step_t *s, int64_t i, int64_t start, int64_t n, int64_t p, const double *factors,
+                      room_t *room) {
+    const tensor_t *t = s->tensors + i;
+    float *weight = (float *)t->weight + start;
+    const float *x = s->rule == PROXSGD ? weight : t->dual + start;
+    int past = s->stream && s->rule != PROXSGD;
+    float *out = s->narrow_weight || past ? room->out : weight;
+    int64_t alive = scale(x, out, n, p, s->plans[i].lay, s->k.delta, factors);
+    if (past) stream(out, weight, n);
+    if (!s->narrow_weight) return alive;
+    narrow(out, (uint16_t *)t->weight + start, n);
+    widen((uint16_t *)t->weight + start, out, n);
+    return living(out, n);
+}
+
+
+#define EACH_BLOCK(p, from, to) \
+    for (int64_t p = from, n; n = to - p < BLOCK ? to - p : BLOCK, p < to; p += BLOCK)
+
+/* Move the entries [from, to) of a slice that begins at start, and add up their squares. */
+static void gather(const step_t *s, int64_t i, int64_t start, int64_t from, int64_t to, double *sums, room_t *room) {
+    const tensor_t *t = s->tensors + i;
+    const float *x = s->rule == PROXSGD ? t->weight : t->dual;
+    EACH_BLOCK(p, from, to) {
+        block(s, i, GROUPED, start + p, n, room);
+        add_squares(x + start + p, n, p, s->plans[i].lay, s->k.delta, sums);
+    }
+}
+
+static int64_t scatter(const step_t *s, int64_t i, int64_t start, int64_t from, int64_t to, const double *factors,
+                       room_t *room) {
+    int64_t alive = 0;
+    EACH_BLOCK(p, from, to) alive += settle(s, i, start + p, n, p, factors, room);
+    return alive;
+}
+
+static void note(const step_t *s, int64_t i, int64_t alive) {
+    end_of_stream();
+    if (s->alive) __atomic_fetch_add(s->alive + i, alive, __ATOMIC_RELAXED);
+}
+
+/* One task of the first pass. */
+static void work(void *arg, int64_t index) {
+    const step_t *s = arg;
+    int64_t i = owner(s->first, s->count, index), alive = 0, task = index - s->first[i];
+    const tensor_t *t = s->tensors + i;
+    const plan_t *plan = s->plans + i;
+    room_t room;
+    if (plan->prox != GROUPED) {
+        int64_t start = task * TASK, end = start + TASK < t->count ? start + TASK : t->count;
+        EACH_BLOCK(p, start, end) alive += block(s, i, plan->prox, p, n, &room);
+    } else if (plan->chunks) {
+        int64_t start = task / plan->chunks * plan->slice, from = task % plan->chunks * plan->chunk;
+        int64_t to = from + plan->chunk < plan->slice ? from + plan->chunk : plan->slice;
+        gather(s, i, start, from, to, plan->partial + task * plan->lay.groups, &room);
+        return;
+    } else {
+        double few[SUMS], *sums = plan->lay.groups <= SUMS ? few : plan->partial + task * plan->lay.groups;
+        int64_t start = task * plan->bundle * plan->slice, end = start + plan->bundle * plan->slice;
+        if (end > t->count) end = t->count;
+        for (; start < end; start += plan->slice) {
+            int64_t size = end - start < plan->slice ? end - start : plan->slice;
+            memset(sums, 0, sizeof(double) * plan->lay.groups);
+            gather(s, i, start, 0, size, sums, &room);
+            to_factors(sums, plan->lay.groups, plan->own.threshold);
+            alive += scatter(s, i, start, 0, size, sums, &room);
+        }
+    }
+    note(s, i, alive);
+}
+
+/* Add up the shares of every slice that was cut in chunks, into those of its first chunk. */
+static void join(step_t *s) {
+    for (int64_t i = 0; i < s->count; i++) {
+        plan_t *plan = s->plans + i;
+        int64_t groups = plan->lay.groups, slices = plan->chunks ? s->tensors[i].count / plan->slice : 0;
+        for (int64_t a = 0; a < slices; a++) {
+            double *sums = plan->partial + a * plan->chunks * groups;
+            for (int64_t chunk = 1; chunk < plan->chunks; chunk++)
+                for (int64_t g = 0; g < groups; g++) sums[g] += sums[chunk * groups + g];
+            to_factors(sums, groups, plan->own.threshold);
+        }
+    }
+}
+
+/* One task of the second pass, for slices that were cut in chunks. */
+static void finish(void *arg, int64_t index) {
+    const step_t *s = arg;
+    int64_t i = owner(s->first, s->count, index), task = index - s->first[i];
+    const plan_t *plan = s->plans + i;
+    if (!plan->chunks) return;
+    room_t room;
+    int64_t a = task / plan->chunks, from = task % plan->chunks * plan->chunk;
+    int64_t to = from + plan->chunk < plan->slice ? from + plan->chunk : plan->slice;
+    note(s, i, scatter(s, i, a * plan->slice, from, to, plan->partial + a * plan->chunks * plan->lay.groups, &room));
+}
+
+/* Decide how one tensor is cut into tasks; return how many, and in spare how many sums it needs outside the stack. */
+static int64_t cut(const tensor_t *t, plan_t *plan, int64_t *spare) {
+    *spare = 0;
+    if (plan->prox != GROUPED) return (t->count + TASK - 1) / TASK;
+    plan->lay = (lay_t){t->groups, t->inner};
+    plan->slice = t->between * t->groups * t->inner;
+    if (t->between == 1 && t->groups == 1 && t->inner < NEAR) {
+        plan->lay.groups = NEAR / t->inner; /* small groups one after the other: several make a slice */
+        if (plan->lay.groups > 16) plan->lay.groups &= ~15; /* slices begin where vectors do */
+        plan->slice = plan->lay.groups * t->inner;
+        if (plan->slice > t->count) plan->slice = t->count, plan->lay.groups = t->count / t->inner;
+    }
+    int64_t groups = plan->lay.groups, least = 8 * groups;
+    if (plan->slice > WHOLE) {
+        int64_t chunk = plan->slice / 64 > 65536 ? plan->slice / 64 : 65536;
+        if (chunk < least) chunk = least;
+        plan->chunk = (chunk + BLOCK - 1) / BLOCK * BLOCK;
+        plan->chunks = (plan->slice + plan->chunk - 1) / plan->chunk;
+        int64_t tasks = t->count / plan->slice * plan->chunks;
+        *spare = tasks * groups;
+        return tasks;
+    }
+    plan->bundle = plan->slice > TASK ? 1 : TASK / plan->slice;
+    int64_t tasks = (t->count + plan->bundle * plan->slice - 1) / (plan->bundle * plan->slice);
+    *spare = groups > SUMS ? tasks * groups : 0;
+    return tasks;
+}
+
+static int64_t last_cache(void) {
+    long size = -1;
+#if defined(_SC_LEVEL3_CACHE_SIZE)
+    size = sysconf(_SC_LEVEL3_CACHE_SIZE);
+#endif
+    return size > 0 ? size : 33554432;
+}
+
+static own_t own_of(const scalars_t *scalars, double lamda, double prox_scale) {
+    double threshold = prox_scale * (lamda * scalars->price);
+    return (own_t){(float)scalars->inverse, (float)scalars->rate, (float)threshold};
+}
+
+/* Fill the plans; return the tasks of the first pass, or -1 when memory is short. */
+static int64_t prepare(step_t *s, const scalars_t *scalars, double lamda, double prox_scale, double **sums) {
+    int64_t tasks = 0, total = 0, spare, used = 0, count = 0;
+    for (int64_t i = 0; i < s->count; i++) {
+        plan_t *plan = s->plans + i;
+        plan->own = own_of(scalars + i, lamda, prox_scale);
+        plan->prox = s->tensors[i].prox == GROUPED && plan->own.threshold == 0 ? PLAIN : s->tensors[i].prox;
+        s->first[i] = tasks;
+        tasks += cut(s->tensors + i, plan, &spare);
+        total += spare;
+        count += s->tensors[i].count;
+    }
+    s->stream = CAN_STREAM && s->stream && count * 20 > last_cache();
+    *sums = total ? calloc((size_t)total, sizeof(double)) : NULL;
+    if (total && !*sums) return -1;
+    for (int64_t i = 0; i < s->count; i++) {
+        cut(s->tensors + i, s->plans + i, &spare);
+        s->plans[i].partial = *sums + used;
+        used += spare;
+    }
+    return tasks;
+}
+
+/*
+ * numbers: delta, beta1, beta2, eps, lr, momentum, weight decay, lamda, scale of the prox.
+ * flags: 1 bfloat16 weights, 2 bfloat16 gradients, 4 never write past the caches.
+ * alive: receives how many weights of each tensor are not zero; may be NULL.
+ * Returns 0, or -1 when memory is short; nothing has moved then.
+ */
+EXPORT int64_t prunus_step(const tensor_t *tensors, const scalars_t *scalars, int64_t count, const double *numbers,
+                           int64_t rule, int64_t flags, int64_t *alive, team_t team, int64_t threads) {
+    step_t s = {.tensors = tensors, .alive = alive, .count = count, .rule = rule};
+    const double *d = numbers;
+    s.k = (numbers_t){d[0], d[1], 1 - d[1], d[2], 1 - d[2], d[3], d[4], d[5], (1 - d[5]) * d[4], d[6]};
+    s.narrow_weight = flags & 1, s.narrow_grad = flags & 2, s.stream = !(flags & 4) && !s.narrow_weight;
+    s.plans = calloc((size_t)count + 1, sizeof(plan_t));
+    s.first = calloc((size_t)count + 1, sizeof(int64_t));
+    double *sums = NULL;
+    int64_t tasks = s.plans && s.first ? prepare(&s, scalars, d[7], d[8], &sums) : -1;
+    if (tasks > 0) {
+        if (alive) memset(alive, 0, sizeof(int64_t) * (size_t)count);
+        spread(work, &s, tasks, team, threads);
+        int64_t shared = 0;
+        for (int64_t i = 0; i < count; i++) shared += s.plans[i].chunks;
+        if (shared) {
+            join(&s);
+            spread(finish, &s, tasks, team, threads);
+        }
+    }
+    free(sums), free(s.first), free(s.plans);
+    return tasks < 0 ? -1 : 0;
+}
