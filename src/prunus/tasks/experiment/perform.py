@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,35 +58,24 @@ def perform(config: DictConfig, folder: Path, *, resume: Path | None = None, ove
     require_known("test", config.test, TESTED)
     folder.mkdir(parents=True, exist_ok=True)
     seed_everything(config.seed, workers=True, verbose=False)
-    config = lifted(config)
-    data: LightningDataModule = build(config, "datamodule")
-    module: LightningModule = build(config, "module")
-    trainer: Trainer = build(
-        config,
-        "trainer",
-        callbacks=build_all(config, "callbacks"),
-        logger=build_all(config, "logger") or False,
-        default_root_dir=str(folder),
-    )
-    seconds = _fit(trainer, module, data, resume)
-    figures = {name: value for name, value in _numbers(trainer.callback_metrics).items() if name.startswith(PREFIXES)}
+    trainer, module, data = _parts(lifted(config), folder)
+    trained = _fit(trainer, module, data, resume)
     metrics = _test(trainer, module, data, config.test)
-    outcome = Outcome(
-        name=config.name,
-        seed=config.seed,
-        metrics=metrics,
-        seconds=seconds,
-        epochs=trainer.current_epoch,
-        figures=figures,
-        tags=tuple(config.tags),
-        overrides=tuple(overrides),
-        versions=_versions(),
-        folder=str(folder),
-        **_weights(module, folder),
-    )
+    command = {"tags": tuple(config.tags), "overrides": tuple(overrides), "versions": _versions()}
+    found = {**trained, **_weights(module, folder), **command}
+    outcome = Outcome(config.name, config.seed, metrics, folder=str(folder), **found)
     if trainer.is_global_zero:
         write(outcome, folder)
     return outcome
+
+
+def _parts(config: DictConfig, folder: Path) -> tuple[Trainer, LightningModule, LightningDataModule]:
+    """Build trainer, module and data of a configuration."""
+    data: LightningDataModule = build(config, "datamodule")
+    module: LightningModule = build(config, "module")
+    callbacks, logger = build_all(config, "callbacks"), build_all(config, "logger") or False
+    trainer: Trainer = build(config, "trainer", callbacks=callbacks, logger=logger, default_root_dir=str(folder))
+    return trainer, module, data
 
 
 def lifted(config: DictConfig) -> DictConfig:
@@ -111,14 +100,16 @@ def lifted(config: DictConfig) -> DictConfig:
     return config
 
 
-def _fit(trainer: Trainer, module: LightningModule, data: LightningDataModule, resume: Path | None) -> float:
-    """Train and return the seconds that took."""
+def _fit(trainer: Trainer, module: LightningModule, data: LightningDataModule, resume: Path | None) -> dict[str, Any]:
+    """Train, and return what is to be said about it."""
     started = time.perf_counter()
     with warnings.catch_warnings():
         # A run that goes on does so in its own folder, and finds its files there.
         warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty")
         trainer.fit(module, datamodule=data, ckpt_path=resume)
-    return time.perf_counter() - started
+    logged = {name: float(value) for name, value in trainer.callback_metrics.items() if value.numel() == 1}
+    figures = {name: value for name, value in logged.items() if name.startswith(PREFIXES)}
+    return {"seconds": time.perf_counter() - started, "epochs": trainer.current_epoch, "figures": figures}
 
 
 def _test(trainer: Trainer, module: LightningModule, data: LightningDataModule, which: str) -> dict[str, float]:
@@ -142,10 +133,6 @@ def _weights(module: LightningModule, folder: Path) -> dict[str, Any]:
     dense = sum(tensor.numel() * tensor.element_size() for tensor in state.values())
     size = (folder / SPARSE).stat().st_size
     return {"zeros": counted.zeros, "weights": counted.total, "size": size, "dense_size": dense}
-
-
-def _numbers(metrics: Mapping[str, torch.Tensor]) -> dict[str, float]:
-    return {name: float(value) for name, value in metrics.items() if value.numel() == 1}
 
 
 def _versions() -> dict[str, str]:
