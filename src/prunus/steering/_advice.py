@@ -14,7 +14,8 @@ def too_dense(strength: float, reading: float, target: float) -> str:
     """
     return (
         f"λ has stopped at max_lambda={strength:g} while the sparsity is {reading:.4g} (target {target:g}): raise "
-        "max_lambda, or see whether lambda_scale is above 0 in the groups that hold most weights"
+        "max_lambda, or see whether lambda_scale is above 0 in the groups that hold most weights; under "
+        'lambda_change="keep_survivors" a rising λ kills no weight that lives'
     )
 
 

@@ -42,8 +42,9 @@ class QuantileLambda(Steering):
         ramp: share of the window in which the schedule runs, in (0, 1]; without a schedule it does nothing.
 
     Use it to find λ without a search, or where sparsity has to be right at once. Since λ jumps with the duals, all
-    survivors are shrunk by a moving amount: for accuracy prefer :class:`SparsityBudget`, or give the optimizer
-    ``lambda_change="keep_survivors"``. With a window that acts every k steps the count is exact at those steps only.
+    survivors are shrunk by a moving amount: for accuracy prefer :class:`SparsityBudget`. The weights are rebuilt at the
+    new λ, so the optimizer's ``lambda_change`` has nothing left to do. With a window that acts every k steps the count
+    is exact at those steps only.
 
     Raises SettingError for an optimizer without dual or a random regularizer. Source: prunus; the threshold is the
     order statistic of hard-thresholding methods (Blumensath and Davies, 2009), taken of the dual.
