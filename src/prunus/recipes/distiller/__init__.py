@@ -1,0 +1,1 @@
+"""Distiller's compression schedules, read into the one engine."""

@@ -1,0 +1,49 @@
+"""Distiller's names of groups, and our structures that they mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from prunus.recipes.distiller.contract import Chosen, Remark
+from prunus.structures import Channel, Filter, Structure
+
+RANKED: Mapping[str, Structure] = {"Filters": Filter(), "3D": Filter(), "Channels": Channel(), "Rows": Channel()}
+"""The groups of ranked pruners; their Rows are input features, as Distiller's are."""
+DIMENSIONS: Mapping[str, tuple[int, ...]] = {"Filters": (4,), "3D": (4,), "Channels": (4, 2), "Rows": (4, 2)}
+"""How many dimensions a weight may have there."""
+
+
+def fit_ranked(group_type: str, chosen: Chosen) -> Iterator[Remark]:
+    """Yield an error for each parameter of a wrong rank, and a notice where Rows is not what the word says.
+
+    >>> from torch import nn
+    >>> from prunus.select import targets
+    >>> [remark.name for remark in fit_ranked("Filters", Chosen({"fc.weight": targets(nn.Linear(2, 2))[0]}))]
+    ['fc.weight']
+    """
+    takes = DIMENSIONS[group_type]
+    for name, target in chosen.named.items():
+        shape = list(target.parameter.shape)
+        if len(shape) not in takes:
+            wanted = " or ".join(str(count) for count in sorted(takes))
+            yield Remark(f"{group_type} takes weights of {wanted} dimensions, {target.name} has shape {shape}", name)
+        elif group_type == "Rows":
+            text = f"Rows here means input features (dimension 1) of {target.name}, as in Distiller's ranked pruners"
+            yield Remark(text, name, "notice")
+
+
+def fit_leader(structure: Structure, chosen: Chosen) -> Iterator[Remark]:
+    """Yield an error for each parameter that has not as many groups as the first one, the Leader.
+
+    >>> list(fit_leader(Filter(), Chosen({})))
+    []
+    """
+    counts = {name: _groups(structure, target.parameter.shape) for name, target in chosen.named.items()}
+    leader = next(iter(counts), "")
+    for name, count in counts.items():
+        if count != counts[leader]:
+            yield Remark(f"{name} has {count} groups and the Leader {leader} {counts[leader]}, expected as many", name)
+
+
+def _groups(structure: Structure, shape: Sequence[int]) -> int:
+    return 0 if structure.misfit(shape) else structure.groups(shape)
