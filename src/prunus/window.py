@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 from prunus.errors import NoEffect, RunError, SettingError, require_count, require_known
@@ -38,7 +38,7 @@ class Window:
     start: int | str = 0
     end: int | str | None = None
     frequency: int = 1
-    unit: str = "epoch"
+    unit: str = field(default="epoch", metadata={"choices": UNITS})
 
     def __post_init__(self) -> None:
         """Refuse a window that no run could make sense of."""

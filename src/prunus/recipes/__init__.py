@@ -9,7 +9,9 @@ policies:
 """
 
 from prunus.recipes.faults import Fault, Place, Rename
+from prunus.recipes.levels import per_target, suggest
 from prunus.recipes.reading import check, load
+from prunus.recipes.recipe import Recipe
 from prunus.recipes.writing import dump
 
-__all__ = ["Fault", "Place", "Rename", "check", "dump", "load"]
+__all__ = ["Fault", "Place", "Recipe", "Rename", "check", "dump", "load", "per_target", "suggest"]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import is_dataclass
 from typing import Any, Final, get_args, get_origin
 
 from prunus.errors import PrunusError
 from prunus.recipes.faults import Place, Report, shown
-from prunus.recipes.kinds import FAMILIES, LISTS, MAPPINGS, alternatives, expected, fits, settings_of
-from prunus.recipes.nodes import Node, Pair
+from prunus.recipes.kinds import FAMILIES, LISTS, MAPPINGS, alternatives, article, expected, fits, noun, settings_of
+from prunus.recipes.nodes import LOST, Node, Pair
 
 UNREADABLE: Final = object()
 """Stands for a value whose fault has been reported."""
@@ -26,6 +27,27 @@ def read(node: Node, kind: Any, name: str, report: Report) -> Any:
     >>> report.found[0].message
     "lamda is the text '1', expected a number or nothing"
     """
+    if node.value is LOST:
+        return UNREADABLE
+    if node.part is None:
+        return _read(node, kind, name, report)
+    if node.part not in alternatives(kind):
+        report.add(node.used_at or node.place, f"{name} is {article(noun(node.part))} here, expected {expected(kind)}")
+        return UNREADABLE
+    return _part(node, kind, name, report)
+
+
+def _part(node: Node, kind: Any, name: str, report: Report) -> Any:
+    """Return what a named part says: the same object at every use, or a new one where it can change."""
+    if node.place not in report.parts:
+        made = _read(node, kind, name, report)
+        report.parts[node.place] = (made, made is UNREADABLE or _is_frozen(made))
+    made, stays = report.parts[node.place]
+    return made if stays else _read(node, kind, name, report)
+
+
+def _read(node: Node, kind: Any, name: str, report: Report) -> Any:
+    report.count(node.place)
     form = next((one for one in alternatives(kind) if fits(node.value, one)), None)
     if form is None:
         report.add(node.place, f"{name} is {node.found}, expected {expected(kind)}")
@@ -50,7 +72,7 @@ def member(node: Node, family: type, name: str, report: Report) -> Any:
     if len(node.value) != 1:
         keys = ", ".join(map(shown, node.value)) or "nothing"
         example = next(iter(FAMILIES[family]))
-        report.add(node.place, f"{name} takes one {_noun(family)}, written as {example}: {{…}}, found {keys}")
+        report.add(node.place, f"{name} takes one {noun(family)}, written as {example}: {{…}}, found {keys}")
         known = [pair for key, pair in node.value.items() if key in FAMILIES[family]]
         _ = [named(pair, family, report) for pair in known]  # for the faults inside
         return UNREADABLE
@@ -62,7 +84,9 @@ def named(pair: Pair, family: type, report: Report) -> Any:
     """Return the member that the key names, with the settings of the value, or UNREADABLE."""
     name, registry = pair.key.value, FAMILIES[family]
     if name not in registry:
-        report.unknown(pair.key.place, f"unknown {_noun(family)} {shown(name)}", name, registry)
+        report.unknown(pair.key.place, f"unknown {noun(family)} {shown(name)}", name, registry)
+        return UNREADABLE
+    if pair.value.value is LOST:
         return UNREADABLE
     if pair.value.value is not None and not isinstance(pair.value.value, dict):
         example = next(iter(settings_of(registry[name])), None)
@@ -111,6 +135,16 @@ def _made(
     return UNREADABLE
 
 
+def _is_frozen(value: Any) -> bool:
+    """Whether several policies may hold one object: nothing in it, all the way down, can be assigned to."""
+    if isinstance(value, tuple):
+        return all(map(_is_frozen, value))
+    if value is None or isinstance(value, (bool, float, int, str)):
+        return True
+    frozen = is_dataclass(value) and vars(type(value))["__dataclass_params__"].frozen
+    return frozen and all(map(_is_frozen, vars(value).values()))
+
+
 def _items(node: Node, form: Any, name: str, report: Report) -> Any:
     kinds = get_args(form)
     values = node.value
@@ -129,7 +163,3 @@ def _blamed(message: str, arguments: Mapping[str, Any]) -> str | None:
     """Return the setting with whose name the message of a refusal begins."""
     word = re.match(r"\w*", message)
     return word[0] if word and word[0] in arguments else None
-
-
-def _noun(family: type) -> str:
-    return family.__name__.lower()

@@ -12,6 +12,8 @@ from prunus.recipes.spelling import one_slip
 
 SHOWN = 100
 """Faults written out; a file of something else entirely has thousands, which nobody reads."""
+VALUES = 100_000
+"""Most values that are read, however often; a part that cannot change is read once."""
 Severity = Literal["error", "warning"]
 _OFFER = re.compile(r"(?P<message>.*)\. (?P<offer>Did you mean '(?P<name>[^']*)'\?)", re.DOTALL)
 
@@ -104,6 +106,15 @@ class Report:
         self.found: list[Fault] = []
         self.files: list[str] = []
         """The files of the recipe in the order in which they are read, the recipe itself first."""
+        self.parts: dict[Place, tuple[Any, bool]] = {}
+        """What named parts were read as, by where they stand, and whether one object serves all uses."""
+        self._values = 0
+
+    def count(self, place: Place) -> None:
+        """Count one more value that is read, and stop when names repeat values without measure."""
+        self._values += 1
+        if self._values > VALUES:
+            self.stop(place, f"more than {VALUES:,} values to read, those that names repeat included; split the recipe")
 
     def add(self, place: Place, message: str, *, severity: Severity = "error") -> None:
         """Remember one fault; an offer at the end of the message becomes the suggestion."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from inspect import Parameter, signature
 from types import NoneType, UnionType
@@ -16,8 +16,10 @@ from prunus.criteria import CRITERIA, Criterion
 from prunus.regularizers import REGULARIZERS, Regularizer
 from prunus.schedules import SCHEDULES, Schedule
 from prunus.scopes import SCOPES, Scope
+from prunus.select import Select
 from prunus.steering import STEERING, Steering
 from prunus.structures import STRUCTURES, Structure
+from prunus.window import Window
 
 FAMILIES: dict[type, Mapping[str, type]] = {
     Action: ACTIONS,
@@ -30,6 +32,19 @@ FAMILIES: dict[type, Mapping[str, type]] = {
 }
 """The base class of each family, as fields are annotated with it, and the family's members by name."""
 
+SECTIONS: dict[str, type] = {
+    "actions": Action,
+    "criteria": Criterion,
+    "regularizers": Regularizer,
+    "schedules": Schedule,
+    "scopes": Scope,
+    "selects": Select,
+    "steering": Steering,
+    "structures": Structure,
+    "windows": Window,
+}
+"""Where a recipe names its parts, and the kind of part in each section."""
+
 LISTS = (list, tuple, Sequence)
 MAPPINGS = (dict, Mapping)
 LARGEST = 2**63
@@ -37,11 +52,15 @@ LARGEST = 2**63
 
 @dataclass(frozen=True)
 class Setting:
-    """One constructor parameter: its name, its type, its default (``Parameter.empty`` when it is required)."""
+    """One constructor parameter: its name, its type, its default (``Parameter.empty`` when it is required).
+
+    ``choices`` are the only values, where the field's metadata says so; the class checks them itself.
+    """
 
     name: str
     kind: Any
     default: Any
+    choices: tuple[Any, ...] = ()
 
     @property
     def required(self) -> bool:
@@ -62,7 +81,8 @@ def settings_of(kind: type) -> dict[str, Setting]:
     hints = get_type_hints(maker if is_dataclass(kind) else maker.__init__)
     takes = signature(kind).parameters.values()
     named = [one for one in takes if one.kind not in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)]
-    return {one.name: Setting(one.name, hints[one.name], one.default) for one in named}
+    choices = {one.name: one.metadata.get("choices", ()) for one in (fields(kind) if is_dataclass(kind) else ())}
+    return {one.name: Setting(one.name, hints[one.name], one.default, choices.get(one.name, ())) for one in named}
 
 
 def alternatives(kind: Any) -> tuple[Any, ...]:
@@ -100,13 +120,22 @@ def expected(kind: Any) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
 
 
-def article(noun: str) -> str:
-    """Return the noun with its article.
+def noun(kind: type) -> str:
+    """Return what a member of a family, or a part, is called.
+
+    >>> noun(Criterion), noun(Window)
+    ('criterion', 'window')
+    """
+    return kind.__name__.lower()
+
+
+def article(word: str) -> str:
+    """Return a noun with its article.
 
     >>> article("action"), article("scope")
     ('an action', 'a scope')
     """
-    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
+    return f"{'an' if word[0] in 'aeiou' else 'a'} {word}"
 
 
 def _is_number(value: Any) -> bool:
@@ -139,7 +168,7 @@ def _words(kind: Any) -> str:
     if kind in _WORDS:
         return _WORDS[kind]
     if kind in FAMILIES:
-        return f"the name of {article(kind.__name__.lower())} or a mapping such as {{{next(iter(FAMILIES[kind]))}: …}}"
+        return f"the name of {article(noun(kind))} or a mapping such as {{{next(iter(FAMILIES[kind]))}: …}}"
     base = get_origin(kind) or kind
     if base is Literal:
         return " or ".join(map(repr, get_args(kind)))

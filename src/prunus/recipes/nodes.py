@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from prunus.recipes.faults import Place, Report, shown
 
@@ -12,11 +12,16 @@ DEPTH = 32
 """Deepest nesting; the deepest real recipe has 8 levels."""
 NODES = 10_000
 """Largest number of values, those that aliases repeat included; 300 policies have about 4,000."""
+LOST: Final = object()
+"""Stands for the value of a node whose fault has been reported: a name of nothing, for instance."""
 
 
 @dataclass(frozen=True)
 class Node:
     """One value of a recipe: text, number, bool, None, list of nodes, or dict of pairs of nodes by key.
+
+    ``size`` counts the values inside, ``height`` their levels; ``part`` is the family of a named part, else None, and
+    ``used_at`` where its name stands.
 
     >>> Node("0.9", Place("recipe.yaml", 3, 5)).found, Node(True, Place("recipe.yaml", 3, 5)).found
     ("the text '0.9'", 'true')
@@ -24,7 +29,10 @@ class Node:
 
     value: Any
     place: Place
-    size: int = field(default=1, compare=False)
+    size: int = field(default=1, compare=False, repr=False)
+    height: int = field(default=0, compare=False, repr=False)
+    part: type | None = field(default=None, compare=False, repr=False)
+    used_at: Place | None = field(default=None, compare=False, repr=False)
 
     @property
     def found(self) -> str:
@@ -64,7 +72,7 @@ def listed(items: Iterable[Node], place: Place, report: Report) -> Node:
     for item in items:
         size = _require_room(size + item.size, place, report)
         found.append(item)
-    return Node(found, place, size)
+    return Node(found, place, size, 1 + max((item.height for item in found), default=0))
 
 
 def mapped(pairs: Iterable[Pair], place: Place, report: Report) -> Node:
@@ -82,14 +90,14 @@ def mapped(pairs: Iterable[Pair], place: Place, report: Report) -> Node:
         else:
             # What is empty has no place of its own: the parser would say the next line.
             found[name] = pair if pair.value.value is not None else Pair(pair.key, Node(None, pair.key.place))
-    return Node(found, place, size)
+    return Node(found, place, size, 1 + max((pair.value.height for pair in found.values()), default=0))
 
 
 def from_plain(source: Any, report: Report, words: str = "recipe", depth: int = 0) -> Node:
     """Return the tree of a plain mapping; places are the keys that lead to a value.
 
     >>> from_plain({"version": 1}, Report()).value["version"].value
-    Node(value=1, place=Place(file='', line=0, column=0, keys='version', by=''), size=1)
+    Node(value=1, place=Place(file='', line=0, column=0, keys='version', by=''))
     """
     place = Place(keys=words)
     if depth > DEPTH:

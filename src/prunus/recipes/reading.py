@@ -1,53 +1,59 @@
-"""A recipe to policies: where it comes from, and what stands at its top."""
+"""A recipe to policies."""
 
 from __future__ import annotations
 
-import errno
+import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from prunus.actions import ACTIONS, Action
-from prunus.errors import RecipeError
+from prunus.errors import NoEffect, RecipeError, SettingError
 from prunus.policy import Policy
 from prunus.recipes.building import UNREADABLE, named, read
-from prunus.recipes.faults import Fault, Place, Report, shown
-from prunus.recipes.kinds import settings_of
-from prunus.recipes.nodes import Node, from_plain
+from prunus.recipes.faults import Fault, Report, shown
+from prunus.recipes.including import gather
+from prunus.recipes.kinds import SECTIONS, noun, settings_of
+from prunus.recipes.nodes import LOST, Node
+from prunus.recipes.recipe import Recipe
+from prunus.recipes.references import Resolver, override
+from prunus.recipes.sections import VARIABLES
 
-VERSION = 1
-LARGEST = 1_000_000
-"""Most bytes of a file; a recipe of 300 policies has 100,000."""
-TOP = ("version", "policies")
 
-
-def load(source: str | Path | Mapping[str, Any]) -> list[Policy]:
+def load(source: str | Path | Mapping[str, Any], *, variables: Mapping[str, Any] | None = None) -> Recipe:
     """Read a recipe: policies written as plain YAML, whose keys are the settings of the members.
 
     A recipe has ``version: 1`` and ``policies``, a list; each policy is one action (a name in ``ACTIONS``) with its
     settings, and possibly a ``window`` (start, end, frequency, unit). A member of a family is its registry name with
-    its settings, ``cubic: {final: 0.9}``, or the name alone, ``magnitude``.
+    its settings, ``cubic: {final: 0.9}``, or the name alone, ``magnitude``. Besides, a recipe may ``include`` other
+    recipes, and give names to ``variables`` and to parts, which ``$name`` then stands for (docs/recipes.md).
 
     Args:
         source: path of a file in UTF-8; or YAML text, which is a string with a line break; or the same as a mapping.
+        variables: values in the place of the recipe's own, by name.
+
+    Returns:
+        The policies: a list, whose ``to_yaml()`` writes them back.
 
     Raises:
         RecipeError: everything that is wrong, each fault as file:line:column (for a mapping: the keys that lead there),
             what was found and what was expected. Nothing in a recipe is ever executed; tags are refused, as are files
             above 1 MB, more than 10,000 values (repeated ones included) and more than 32 levels.
 
-    Use it with ``CompressionScheduler(model, load("recipe.yaml"), ...)`` or any other front door that takes policies.
-    Every call builds new members, so two runs share nothing.
+    A part that nothing uses is warned of (NoEffect). Use the result with ``CompressionScheduler(model, policies, ...)``
+    or any other front door that takes policies. Every call builds new members, so two runs share nothing.
 
     >>> load('''
     ... version: 1
+    ... variables: {final: 0.9}
     ... policies:
     ...   - prune:
-    ...       schedule: {cubic: {final: 0.9}}
+    ...       schedule: {cubic: {final: $final}}
     ...       scope: per_layer
     ...     window: {start: 2, end: 10}
-    ... ''')[0].window
-    Window(start=2, end=10, frequency=1, unit='epoch')
+    ... ''', variables={"final": 0.8})[0].action.schedule
+    Cubic(final=0.8, initial=0.0)
     >>> load('''
     ... version: 1
     ... policies:
@@ -60,115 +66,84 @@ def load(source: str | Path | Mapping[str, Any]) -> list[Policy]:
     - <text>:4:46: unknown key 'scoop' of prune. Did you mean 'scope'?
     """
     report = Report()
-    root = _tree(source, report)
-    policies = _policies(root, report)
+    recipe = _recipe(source, variables or {}, report)
     report.finish()
-    return policies
+    for fault in recipe.warnings:
+        warnings.warn(str(fault), NoEffect, stacklevel=2)
+    return recipe
 
 
-def check(source: str | Path | Mapping[str, Any]) -> list[Fault]:
+def check(source: str | Path | Mapping[str, Any], *, variables: Mapping[str, Any] | None = None) -> list[Fault]:
     """Return everything that is wrong with a recipe, errors and warnings, in the order of the file; raise nothing.
 
     >>> [(fault.line, fault.severity, fault.rename) for fault in check("version: 1\\npolices: []\\n")]
     [(1, 'error', None), (2, 'error', Rename(old='polices', new='policies'))]
     """
-    try:
-        load(source)
-    except RecipeError as error:
-        return list(error.faults)
-    return []
+    report = Report()
+    with suppress(RecipeError):
+        _recipe(source, variables or {}, report)
+    return report.in_order()
 
 
-def _tree(source: str | Path | Mapping[str, Any], report: Report) -> Node:
-    if isinstance(source, Mapping):
-        return from_plain(source, report)
-    if not isinstance(source, (str, Path)):
-        report.stop(Place(), f"a recipe is a path, YAML text or a mapping, got {type(source).__name__}")
-    from prunus.recipes.text import parse  # PyYAML is loaded on use
-
-    if isinstance(source, str) and "\n" in source:
-        if len(source) > LARGEST:
-            report.stop(Place("<text>"), f"{len(source):,} characters, expected at most {LARGEST:,}")
-        return parse(source, "<text>", report)
-    return parse(_text_of(source, report), str(source), report)
-
-
-def _text_of(path: str | Path, report: Report) -> str:
-    place = Place(shown(str(path), most=300))
-    try:
-        content = _bytes_of(Path(path))
-    except (OSError, ValueError) as error:  # ValueError: a path with a null character
-        reason = error.strerror if isinstance(error, OSError) else error
-        report.stop(place, f"cannot be read ({reason}); YAML text in place of a path needs a line break")
-    if len(content) > LARGEST:
-        report.stop(place, f"more than {LARGEST:,} bytes, which no recipe has")
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        column = error.start - content.rfind(b"\n", 0, error.start)
-        report.stop(Place(str(path), line, column), "not UTF-8 from here on; save the recipe in UTF-8")
+def _recipe(source: str | Path | Mapping[str, Any], variables: Mapping[str, Any], report: Report) -> Recipe:
+    document = gather(source, report)
+    override(document, variables, report)
+    resolver = Resolver(document, report)
+    parts: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
+    for name, one in document.definitions.items():
+        node = resolver.definition(name)
+        if one.section != VARIABLES:
+            parts[one.section][name] = read(node, SECTIONS[one.section], name, report)
+    nodes = [resolver.resolve(node) for node in document.policies]
+    policies = [_policy(node, report) for node in nodes]
+    _report_unused(resolver, report)
+    return Recipe([one for one in policies if one is not None], parts, nodes, report.in_order())
 
 
-def _bytes_of(path: Path) -> bytes:
-    """Read no more than is allowed, and only from a file: a pipe could keep us waiting for ever."""
-    if path.exists() and not path.is_file():
-        raise OSError(errno.EINVAL, "not a file")
-    with path.open("rb") as file:
-        return file.read(LARGEST + 1)
-
-
-def _policies(root: Node, report: Report) -> list[Policy]:
-    if not isinstance(root.value, dict):
-        report.stop(root.place, f"a recipe is a mapping of version and policies, found {_what(root)}")
-    for key, pair in root.value.items():
-        if key not in TOP:
-            report.unknown(pair.key.place, f"unknown key {shown(key)} of the recipe", key, TOP, root.value)
-    _check_version(root, report)
-    if "policies" not in root.value:
-        report.stop(root.place, "policies is missing, expected a list of policies")
-    node = root.value["policies"].value
-    if not isinstance(node.value, list) or not node.value:
-        found = "an empty list" if node.value == [] else node.found
-        report.stop(node.place, f"policies is {found}, expected a list of at least one policy")
-    return [policy for policy in (_policy(item, report) for item in node.value) if policy is not None]
-
-
-def _check_version(root: Node, report: Report) -> None:
-    if "version" not in root.value:
-        report.add(root.place, f"version is missing; begin the recipe with version: {VERSION}")
-        return
-    node = root.value["version"].value
-    if type(node.value) is not int or node.value != VERSION:
-        report.add(node.place, f"version is {node.found}, expected {VERSION}, the only one that this prunus reads")
+def _report_unused(resolver: Resolver, report: Report) -> None:
+    """A variable that nothing reads is an error, for whoever sets it expects something; a spare part may lie about."""
+    for name, one in resolver.unused():
+        if one.section == VARIABLES:
+            report.add(one.place, f"nothing uses the variable {shown(name)}")
+        else:
+            said = f"nothing uses the {noun(SECTIONS[one.section])} {shown(name)}"
+            report.add(one.place, said, severity="warning")
 
 
 def _policy(node: Node, report: Report) -> Policy | None:
+    if node.value is LOST:
+        return None
     if not isinstance(node.value, dict):
         known = ", ".join(ACTIONS)
         report.add(node.place, f"a policy is {node.found}, expected a mapping with one action ({known}) and a window")
         return None
     beside = {key: setting for key, setting in settings_of(Policy).items() if key != "action"}
     _check_keys(node, [*beside], report)
-    actions = [named(pair, Action, report) for key, pair in node.value.items() if key in ACTIONS]
+    actions = [_action(key, node, report) for key in node.value if key in ACTIONS or key == "action"]
     rest = {key: read(pair.value, beside[key].kind, key, report) for key, pair in node.value.items() if key in beside}
     if len(actions) != 1 or UNREADABLE in [*actions, *rest.values()]:
         return None
-    return Policy(actions[0], **rest)
+    try:
+        return Policy(actions[0], **rest)
+    except SettingError as error:
+        report.add(node.place, str(error))
+        return None
+
+
+def _action(key: str, node: Node, report: Report) -> Any:
+    """Read an action by its registered name, or, after ``action``, by the name that the recipe gave it."""
+    pair = node.value[key]
+    return named(pair, Action, report) if key in ACTIONS else read(pair.value, Action, key, report)
 
 
 def _check_keys(node: Node, beside: list[str], report: Report) -> None:
-    found = [pair.key for key, pair in node.value.items() if key in ACTIONS]
-    unknown = [pair.key for key, pair in node.value.items() if key not in ACTIONS and key not in beside]
+    known = [*ACTIONS, "action", *beside]
+    found = [pair.key for key, pair in node.value.items() if key in known and key not in beside]
+    unknown = [pair.key for key, pair in node.value.items() if key not in known]
     for key in unknown:
-        message = f"unknown key {shown(key.value)} of a policy"
-        report.unknown(key.place, message, key.value, [*ACTIONS, *beside], node.value)
+        report.unknown(key.place, f"unknown key {shown(key.value)} of a policy", key.value, known, node.value)
     if len(found) > 1:
         names = " and ".join(key.value for key in found)
         report.add(found[1].place, f"a policy has one action, found {names}; write each as a policy of its own")
     if not found and not unknown:
         report.add(node.place, f"a policy has no action, expected one of {', '.join(ACTIONS)}")
-
-
-def _what(node: Node) -> str:
-    return "nothing" if node.value is None else node.found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -46,4 +47,4 @@ def _number(dumper: yaml.SafeDumper, value: float) -> Any:
 _Dumper.add_representer(str, _text)
 _Dumper.add_representer(float, _number)
 # 1e-05 is a number in YAML 1.2, and a text in the 1.1 of the library.
-_Dumper.add_implicit_resolver("tag:yaml.org,2002:float", NUMBER, [*"+-.0123456789"])
+_Dumper.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(rf"(?:{NUMBER.pattern})\Z"), [*"+-.0123456789"])

@@ -43,7 +43,7 @@ def parse(text: str, file: str, report: Report) -> Node:
     or size without measure, an unknown alias, a second document.
 
     >>> parse("version: 1", "recipe.yaml", Report()).value["version"].value
-    Node(value=1, place=Place(file='recipe.yaml', line=1, column=10, keys='', by=''), size=1)
+    Node(value=1, place=Place(file='recipe.yaml', line=1, column=10, keys='', by=''))
     """
     events = _events(text, file, report)
     composer = _Composer(events, file, report)

@@ -10,11 +10,15 @@ from typing import Any
 from prunus.actions import Action
 from prunus.errors import SettingError
 from prunus.policy import Policy
-from prunus.recipes.kinds import FAMILIES, settings_of
-from prunus.recipes.reading import VERSION
+from prunus.recipes.including import VERSION
+from prunus.recipes.kinds import FAMILIES, SECTIONS, settings_of
+from prunus.recipes.references import escaped
+
+Parts = Mapping[str, Mapping[str, Any]]
+"""Named parts by section and name."""
 
 
-def dump(policies: Sequence[Policy | Action]) -> str:
+def dump(policies: Sequence[Policy | Action], parts: Parts | None = None) -> str:
     """Write policies as the YAML text of a recipe, such that ``load(dump(policies))`` gives equal policies.
 
     Settings equal to their defaults are left out. A member with running state (a regularizer's λ, a steering) is
@@ -22,6 +26,8 @@ def dump(policies: Sequence[Policy | Action]) -> str:
 
     Args:
         policies: policies, or bare actions for the whole run; at least one.
+        parts: members that shall have a name, by section (as ``kinds.SECTIONS``) and name: wherever a policy has an
+            equal one, the name is written, and the part once.
 
     Raises:
         SettingError: no policy, something that is none, or a member that is in no registry.
@@ -38,43 +44,79 @@ def dump(policies: Sequence[Policy | Action]) -> str:
         structure:
           block: {rows: 2}
     """
+    from prunus.recipes.style import to_yaml  # PyYAML is loaded on use
+
     if isinstance(policies, (str, Mapping)) or not isinstance(policies, Sequence) or not policies:
         raise SettingError(f"policies is {policies!r}, expected a list of at least one policy")
-    return _yaml({"version": VERSION, "policies": [_policy(policy) for policy in policies]})
+    writer = _Writer(parts or {})
+    written = [writer.policy(policy) for policy in policies]
+    return to_yaml({"version": VERSION, **writer.sections(), "policies": written})
 
 
-def _policy(policy: Policy | Action) -> dict[str, Any]:
-    policy = Policy(policy) if isinstance(policy, Action) else policy
-    if not isinstance(policy, Policy):
-        raise SettingError(f"a policy is {policy!r}, expected a Policy or an action")
-    written = _written(policy.action, "action")
-    action = {written: None} if isinstance(written, str) else written
-    return {**action, **{key: value for key, value in _settings(policy).items() if key != "action"}}
+class _Writer:
+    """Turns members into plain values, and remembers which parts it has called by their names."""
 
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+        self.used: dict[tuple[str, str], Any] = {}
 
-def _settings(member: Any) -> dict[str, Any]:
-    """Return the settings that differ from their defaults, as plain values."""
-    values = {key: (getattr(member, key), setting.default) for key, setting in settings_of(member.__class__).items()}
-    return {key: _written(value, key) for key, (value, default) in values.items() if value != default}
+    def policy(self, policy: Policy | Action) -> dict[str, Any]:
+        """Return a policy as a recipe has it."""
+        policy = Policy(policy) if isinstance(policy, Action) else policy
+        if not isinstance(policy, Policy):
+            raise SettingError(f"a policy is {policy!r}, expected a Policy or an action")
+        action = self.value(policy.action, "action")
+        if isinstance(action, str):
+            action = {"action": action} if action.startswith("$") else {action: None}
+        return {**action, **{key: value for key, value in self.settings(policy).items() if key != "action"}}
 
+    def sections(self) -> dict[str, Any]:
+        """Return the sections of all parts that were called by name, those that they call by name included."""
+        written: dict[tuple[str, str], Any] = {}
+        while len(written) < len(self.used):
+            for key, part in list(self.used.items()):
+                if key not in written:
+                    written[key] = self.plain(part, key[1])
+        places = [(section, name) for section, names in self.parts.items() for name in names]
+        found = {section: {name: written[at, name] for at, name in places if at == section and (at, name) in written}
+                 for section in SECTIONS}  # fmt: skip
+        return {section: names for section, names in found.items() if names}
 
-def _written(value: Any, name: str) -> Any:
-    """Return a value as YAML has it: a member by its name, tuples as lists."""
-    family = next((family for family in FAMILIES if isinstance(value, family)), None)
-    if family is not None:
-        key, below = _name_of(value, family), _settings(value)
-        return {key: below} if below else key
-    if value is None or isinstance(value, (bool, int, str)):
-        return value
-    if isinstance(value, float) and not math.isnan(value):
-        return float(value)
-    if isinstance(value, (list, tuple)):
-        return [_written(item, name) for item in value]
-    if isinstance(value, Mapping):
-        return {str(key): _written(item, name) for key, item in value.items()}
-    if is_dataclass(value):
-        return _settings(value)
-    raise SettingError(f"{name} is {value!r}, which a recipe cannot say")
+    def value(self, value: Any, name: str) -> Any:
+        """Return a value as YAML has it: a part by its name, other members as mappings, tuples as lists."""
+        for section, kind in SECTIONS.items():
+            if isinstance(value, kind):
+                for called, part in self.parts.get(section, {}).items():
+                    if part == value:
+                        self.used[section, called] = part
+                        return f"${called}"
+        return self.plain(value, name)
+
+    def settings(self, member: Any) -> dict[str, Any]:
+        """Return the settings that differ from their defaults, as plain values."""
+        takes = settings_of(member.__class__).items()
+        values = {key: (getattr(member, key), setting.default) for key, setting in takes}
+        return {key: self.value(value, key) for key, (value, default) in values.items() if value != default}
+
+    def plain(self, value: Any, name: str) -> Any:
+        """Return a value as YAML has it, itself without a name."""
+        family = next((family for family in FAMILIES if isinstance(value, family)), None)
+        if family is not None:
+            key, below = _name_of(value, family), self.settings(value)
+            return {key: below} if below else key
+        if isinstance(value, str):
+            return escaped(value)
+        if value is None or isinstance(value, (bool, int)):
+            return value
+        if isinstance(value, float) and not math.isnan(value):
+            return float(value)
+        if isinstance(value, (list, tuple)):
+            return [self.value(item, name) for item in value]
+        if isinstance(value, Mapping):
+            return {str(key): self.value(item, name) for key, item in value.items()}
+        if is_dataclass(value):
+            return self.settings(value)
+        raise SettingError(f"{name} is {value!r}, which a recipe cannot say")
 
 
 def _name_of(member: Any, family: type) -> str:
@@ -82,9 +124,3 @@ def _name_of(member: Any, family: type) -> str:
         if type(member) is kind:
             return name
     raise SettingError(f"{member!r} is in no registry of prunus, so a recipe cannot name it")
-
-
-def _yaml(content: Mapping[str, Any]) -> str:
-    from prunus.recipes.style import to_yaml  # PyYAML is loaded on use
-
-    return to_yaml(content)
