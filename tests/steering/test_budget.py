@@ -156,3 +156,20 @@ def test_nan_weights_are_named_not_ranked():
     optimizer.step()
     with pytest.raises(ScoreError, match="NaN"):
         SparsityBudget(0.5).after_step(optimizer, 0, 1.0)
+
+
+@pytest.mark.parametrize("reach", [0.0, 1.0, float("inf")])
+def test_the_guess_of_how_far_to_look_never_changes_the_choice(reach, monkeypatch):
+    def run():
+        weights, gradients = problem([(20, 20), (30,)], steps=80, seed=1)
+        optimizer, budget = AdaBreg(weights, lr=0.02, reg=RegL1(0.02)), SparsityBudget(target=0.8, period=9)
+        for step, gradient in enumerate(gradients):
+            for weight, slope in zip(weights, gradient, strict=True):
+                weight.grad = slope.clone()
+            optimizer.step()
+            budget.after_step(optimizer, step, step / 79)
+        return weights
+
+    guessed = run()
+    monkeypatch.setattr("prunus.steering._survivors.REACH", reach)
+    assert all(torch.equal(one, other) for one, other in zip(guessed, run(), strict=True))
