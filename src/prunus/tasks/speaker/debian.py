@@ -127,5 +127,6 @@ def fetch(folder: Path) -> dict[str, str]:
 def _run(command: list[str], folder: Path) -> str:
     ran = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     if ran.returncode:
-        raise SettingError(f"{' '.join(command[:2])} … failed: {cache.last_line(ran.stderr)}")
+        advice = " (without package lists: apt-get update)" if "Unable to locate" in ran.stderr else ""
+        raise SettingError(f"{command[0]} failed: {cache.last_line(ran.stderr)}{advice}")
     return ran.stdout
