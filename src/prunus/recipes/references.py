@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from prunus.recipes.faults import Place, Report, shown
+from prunus.recipes.kinds import article, noun
 from prunus.recipes.nodes import DEPTH, LOST, Node, Pair, from_plain
 from prunus.recipes.sections import NAME, VARIABLES, Definition, Document
 
@@ -92,8 +93,7 @@ class Resolver:
         if name not in self._known:
             self._chain.append(name)
             found = self.document.definitions[name].node
-            resolved = self.resolve(found, depth)
-            self._known[name] = resolved if resolved.part is not None else _with(resolved, resolved.value, found.part)
+            self._known[name] = self._as_part(name, self.resolve(found, depth), found)
             self._chain.pop()
         return self._known[name]
 
@@ -102,11 +102,22 @@ class Resolver:
         every = self.document.definitions.items()
         return [(name, one) for name, one in every if one.own and name not in self.used]
 
+    def _as_part(self, name: str, resolved: Node, found: Node) -> Node:
+        """A part may be another by a second name, of the same section."""
+        if resolved.part is None or found.part is None:
+            return resolved if found.part is None else _with(resolved, resolved.value, found.part)
+        if resolved.part is not found.part:
+            wrong, right = article(noun(resolved.part)), article(noun(found.part))
+            self.report.add(found.place, f"{name} is {wrong} here, expected {right}")
+            return Node(LOST, found.place)
+        return resolved
+
     def _text(self, node: Node, depth: int) -> Node:
         match = REFERENCE.fullmatch(node.value)
         if match is not None:
             return self._named(node, match[1] or match[2], depth)
         if "$" in node.value.replace("$$", ""):
+            self.used.update(NAME.findall(node.value))  # meant, so not called unused as well
             said = "stands for a whole value, here it is inside a text; write $$ for the sign itself"
             self.report.add(node.place, f"{shown(node.value)}: a name after a dollar sign {said}")
             return Node(LOST, node.place)

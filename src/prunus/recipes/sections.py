@@ -76,15 +76,14 @@ def define(document: Document, root: Node, below: set[str], own: bool, report: R
     'schedules'
     """
     replaced = {entry.value: entry for entry in texts(root, "replace", "a name", report)}
-    known = dict(document.definitions)
+    mine = list(_found(root, own, report))
     for name, entry in replaced.items():
         if name not in below:
             report.unknown(entry.place, f"replace names {shown(name)}, which no included file has", name, below)
-    for name, definition in _found(root, own, report):
+    for name, definition in mine:
         _add(document, name, definition, below, replaced.keys() & below, report)
-    for name in sorted(replaced.keys() & below):
-        if document.definitions[name] is known[name]:
-            report.add(replaced[name].place, f"replace names {shown(name)}, which this file does not define")
+    for name in sorted((replaced.keys() & below) - {name for name, _ in mine}):
+        report.add(replaced[name].place, f"replace names {shown(name)}, which this file does not define")
 
 
 def _found(root: Node, own: bool, report: Report) -> Iterator[tuple[str, Definition]]:
