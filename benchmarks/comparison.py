@@ -95,7 +95,8 @@ def finals(methods: dict[str, Method], rows: Sequence[Row]) -> list[Job]:
 
 def settings_of(name: str, method: Method, target: float, rows: Sequence[Row]) -> Settings | None:
     """Return the settings with the best mean held-out accuracy in the first stage, None before it has run."""
-    tried = [row for row in rows if row["method"] == name and row["seed"] == TRIED_SEED]
+    stage = [row for row in rows if row["seed"] == TRIED_SEED and row["target"] in (0.0, *TRIED_AT)]
+    tried = [row for row in stage if row["method"] == name]
     found = []
     for settings in method.candidates() if method.strength is None else strengths(method, tried, target):
         marks = held_of(method, settings, tried)
