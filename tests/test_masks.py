@@ -204,3 +204,14 @@ def test_flags_of_other_groups_change_nothing():
         with pytest.raises(error):
             store.prune_groups(Row(), {"0.weight": torch.zeros(16, dtype=torch.bool), name: flags})
         assert model[0].weight.all() and store["0.weight"].all()
+
+
+def test_a_released_target_is_dense_again() -> None:
+    model = nn.Linear(3, 1, bias=False)
+    store = MaskStore(targets(model))
+    store.update({"weight": torch.tensor([[True, False, True]])})
+    store.release(["weight", "other"])
+    before = model.weight.detach().clone()
+    store.apply_()
+    assert "weight" not in store
+    assert torch.equal(model.weight, before)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import warnings
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -134,3 +135,30 @@ class TestSpan:
 
     def test_one_firing_is_the_last(self):
         assert Span(4, 9, frequency=100).progress(4) == 1.0 and list(Span(4, 9, frequency=100).firings()) == [4]
+
+
+def test_a_list_of_firings_is_a_window() -> None:
+    span = Window(at=(2, 3, 7)).resolve(10)
+    assert [time for time in range(10) if span.fires(time)] == [2, 3, 7] == list(span.firings())
+    assert [span.next_firing(time) for time in (0, 2, 4, 7, 8)] == [2, 2, 7, 7, None]
+    assert [span.progress(time) for time in (0, 2, 3, 6, 7, 9)] == [0.0, 0.0, 0.5, 0.5, 1.0, 1.0]
+    assert (span.reaches_final(8), span.reaches_final(7)) == (True, False)
+    assert str(Window(at=(2, 3, 7))) == "epochs 2, 3, 7"
+    assert Window(at=(4,)).resolve(None).progress(4) == 1.0
+
+
+@pytest.mark.parametrize("settings", [{"at": (3, 2)}, {"at": (1, 1)}, {"at": (-1,)}, {"at": (1.5,)}])
+def test_a_list_of_firings_rises(settings: dict[str, Any]) -> None:
+    with pytest.raises(SettingError, match="at is"):
+        Window(**settings)
+
+
+@pytest.mark.parametrize("beside", [{"start": 1}, {"end": 9}, {"frequency": 2}])
+def test_a_list_of_firings_says_all(beside: dict[str, Any]) -> None:
+    with pytest.raises(SettingError, match="which says all"):
+        Window(at=(3, 4), **beside)
+
+
+def test_a_list_of_firings_outside_the_run_warns() -> None:
+    with pytest.warns(NoEffect, match="never fires"):
+        Window(at=(5, 6)).resolve(5)

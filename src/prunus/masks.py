@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -104,6 +104,12 @@ class MaskStore:
         for name, mask in masks.items():
             kept = self._taken_over(name, mask)
             self._kept[name] = kept.bitwise_and_(self._kept[name].to(kept)) if name in self._kept else kept
+        self._stale = True
+
+    def release(self, names: Iterable[str]) -> None:
+        """Forget the masks of these targets, so that they are dense again; their weights stay as they are."""
+        for name in names:
+            self._kept.pop(name, None)
         self._stale = True
 
     def prune_groups(self, structure: Structure, alive: Mapping[str, Tensor]) -> None:

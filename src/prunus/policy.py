@@ -96,9 +96,7 @@ class RunningPolicy:
         A window without an end goes on when the run has more steps than announced: the last level holds.
         """
         assert self.span is not None
-        start, frequency = self.span.start, self.span.frequency
-        at = start + max(0, -((start - time) // frequency)) * frequency
-        return at if self.span.end is None or self.window.end is None or at < self.span.end else None
+        return self.span.next_firing(time, endless=not self.window.at and self.window.end is None)
 
     def begin(self, epoch: int, step: int) -> None:
         """Let the action prepare, once, at the start or when its window opens; a resumed one has begun already."""

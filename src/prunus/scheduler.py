@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -63,6 +63,9 @@ class CompressionScheduler:
     [(0, 0.0), (1, 0.78), (2, 0.9)]
     """
 
+    Masks: ClassVar[type[MaskStore]] = MaskStore
+    """What keeps and enforces the masks."""
+
     def __init__(
         self,
         model: nn.Module,
@@ -77,11 +80,11 @@ class CompressionScheduler:
                 require_count(name, value)
         self.model = model
         self.optimizer = optimizer
-        self.masks = MaskStore([])
+        self.masks = self.Masks([])
         self.neighbours: list[MaskStore] = []
         """Masks of other schedulers on the same optimizer: what they pruned stays pruned while this one acts."""
-        site = Site(model, optimizer, self.masks)
-        self.policies = [RunningPolicy(_as_policy(policy), site) for policy in policies]
+        self._site = Site(model, optimizer, self.masks)
+        self.policies = [RunningPolicy(_as_policy(policy), self._site) for policy in policies]
         self.steps_per_epoch = steps_per_epoch
         self.total_epochs = epochs
         self.epoch = 0
@@ -135,16 +138,20 @@ class CompressionScheduler:
         An epoch that nobody has begun begins later, with the gradients: pruning now, between forward and backward,
         would change weights that the backward pass still needs.
         """
+        found = [term for _, term in self.penalties()]
+        total = sum(found[1:], start=found[0]) if found else None
+        self._penalty = None if total is None else total.detach()  # a number only when asked: no waiting for the device
+        return total
+
+    def penalties(self) -> list[tuple[Policy, Tensor]]:
+        """Return the penalties that are active now, each with its policy: what :meth:`penalty` adds up."""
         self._start()
         self._saw_loss = True
         active = [policy for unit in UNITS for policy in self._due(Moment.DURING, unit)]
         for policy in active:
             policy.fired += 1
-        terms = [policy.bound.penalty() for policy in active]
-        found = [term for term in terms if term is not None]
-        total = sum(found[1:], start=found[0]) if found else None
-        self._penalty = None if total is None else total.detach()  # a number only when asked: no waiting for the device
-        return total
+        terms = [(policy.policy, policy.bound.penalty()) for policy in active]
+        return [(policy, term) for policy, term in terms if term is not None]
 
     def gradients_ready(self) -> None:
         """Fire what is due between gradients and update; a known optimizer's own hook does so at the right time."""

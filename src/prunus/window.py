@@ -5,8 +5,11 @@ from __future__ import annotations
 import math
 import re
 import warnings
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import pairwise
 
 from prunus.errors import NoEffect, RunError, SettingError, require_count, require_known
 
@@ -22,7 +25,7 @@ class Window:
     Parameters: ``start`` (first firing, counted from 0) and ``end`` (exclusive; None means the end of the run) are
     whole numbers of ``unit``, or strings such as "0.2dur", a fraction of the run rounded down: "0.25dur" of 10 epochs
     is 2. ``frequency`` (at least 1) is the distance between two firings; ``unit`` is "epoch" or "step" (an optimizer
-    step, never a micro-batch).
+    step, never a micro-batch). ``at`` are the firings themselves, rising, in place of start, end and frequency.
 
     Errors: SettingError for a negative, empty or malformed window; RunError for a fraction of a run of unknown length.
     Source: Distiller's half-open epoch ranges; Composer's duration strings.
@@ -33,12 +36,15 @@ class Window:
     Span(start=10, end=40, frequency=1)
     >>> print(Window("0.5dur", frequency=100, unit="step"))
     steps 0.5dur to the end, every 100
+    >>> Window(at=(0, 3, 7)).resolve(total=8).firings()
+    (0, 3, 7)
     """
 
     start: int | str = 0
     end: int | str | None = None
     frequency: int = 1
     unit: str = field(default="epoch", metadata={"choices": UNITS})
+    at: tuple[int, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         """Refuse a window that no run could make sense of."""
@@ -47,6 +53,9 @@ class Window:
             _require_place("end", self.end)
         require_count("frequency", self.frequency)
         require_known("unit", self.unit, UNITS)
+        object.__setattr__(self, "at", _require_rising(self.at))
+        if self.at and (self.start, self.end, self.frequency) != (0, None, 1):
+            raise SettingError(f"at is {list(self.at)}, which says all; leave out start, end and frequency")
         if isinstance(self.start, int) and isinstance(self.end, int):
             _require_order(self, self.start, self.end)
         if isinstance(self.start, str) and isinstance(self.end, str):
@@ -67,6 +76,8 @@ class Window:
             raise RunError(f"the window '{self}' is a fraction of the run, and {LENGTH_UNKNOWN}")
         if total is not None:
             require_count("total", total, 0)
+        if self.at:
+            return self._listed(total)
         start = place_in_run(self.start, total)
         end = total if self.end is None else place_in_run(self.end, total)
         if total is not None and start >= total:
@@ -76,8 +87,15 @@ class Window:
             _require_order(self, start, end, total)
         return Span(start, end, self.frequency)
 
+    def _listed(self, total: int | None) -> Span:
+        if total is not None and self.at[0] >= total:
+            warnings.warn(f"the window '{self}' never fires: the run has {total} {self.unit}s", NoEffect, stacklevel=3)
+        return Span(self.at[0], self.at[-1] + 1, at=self.at)
+
     def __str__(self) -> str:
         """Say the window in words, as messages and timelines show it."""
+        if self.at:
+            return f"{self.unit}s {', '.join(map(str, self.at))}"
         rhythm = "" if self.frequency == 1 else f", every {self.frequency}"
         return f"{self.unit}s {self.start} to {'the end' if self.end is None else self.end}{rhythm}"
 
@@ -86,7 +104,8 @@ class Window:
 class Span:
     """A window in whole units: the firings are range(start, end, frequency); ``end`` is None in an open-ended run.
 
-    Parameters: ``start`` of at least 0, ``end`` (exclusive) of at least ``start`` or None, ``frequency`` of at least 1.
+    Parameters: ``start`` of at least 0, ``end`` (exclusive) of at least ``start`` or None, ``frequency`` of at least 1;
+    ``at``, the firings themselves, if they do not lie so regularly. Progress then goes by the place in that list.
     Errors: SettingError for other values; RunError when an open end meets a question that needs it.
     Source: AGP's span ((end - start - 1) // frequency) * frequency, as in Distiller.
 
@@ -98,6 +117,7 @@ class Span:
     start: int
     end: int | None
     frequency: int = 1
+    at: tuple[int, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         """Refuse a span that runs backwards."""
@@ -108,16 +128,28 @@ class Span:
 
     def fires(self, time: int) -> bool:
         """Say whether the policy acts at ``time`` (an epoch or a step, counted from 0)."""
+        if self.at:
+            return time in self.at
         inside = time >= self.start and (self.end is None or time < self.end)
         return inside and (time - self.start) % self.frequency == 0
 
-    def firings(self) -> range:
+    def next_firing(self, time: int, *, endless: bool = False) -> int | None:
+        """Return the first firing from ``time`` on, or None after the last one; ``endless`` goes on past the end."""
+        if self.at:
+            return next((at for at in self.at if at >= time), None)
+        at = self.start + max(0, -((self.start - time) // self.frequency)) * self.frequency
+        return at if endless or self.end is None or at < self.end else None
+
+    def firings(self) -> Sequence[int]:
         """Return every firing; RunError when the end is open."""
-        return range(self.start, self._closed_end(), self.frequency)
+        return self.at or range(self.start, self._closed_end(), self.frequency)
 
     def progress(self, time: int) -> float:
         """Return how far the span has come, 0 until its start and exactly 1 from its LAST FIRING on (one firing: 1)."""
-        length = self._last() - self.start
+        if self.at:
+            length, time = len(self.at) - 1, bisect_right(self.at, time) - 1 + self.start
+        else:
+            length = self._last() - self.start
         if time < self.start:
             return 0.0
         return 1.0 if length <= 0 else min(1.0, (time - self.start) / length)
@@ -127,6 +159,8 @@ class Span:
         return bool(self.firings()) and self._last() < total
 
     def _last(self) -> int:
+        if self.at:
+            return self.at[-1]
         return self.start + (self._closed_end() - self.start - 1) // self.frequency * self.frequency
 
     def _closed_end(self) -> int:
@@ -151,6 +185,14 @@ def place_in_run(place: int | str, total: int | None) -> int:
 def _fraction(place: str) -> Fraction:
     """Read "0.2dur" as the exact 1/5; a float would put 0.29 of 100 at 28."""
     return Fraction(place.removesuffix("dur"))
+
+
+def _require_rising(at: Sequence[int]) -> tuple[int, ...]:
+    for time in at:
+        require_count("at", time, 0)
+    if any(later <= time for time, later in pairwise(at)):
+        raise SettingError(f"at is {list(at)}, expected whole numbers that rise")
+    return tuple(at)
 
 
 def _require_place(name: str, place: object) -> None:

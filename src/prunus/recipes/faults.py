@@ -14,7 +14,7 @@ SHOWN = 100
 """Faults written out; a file of something else entirely has thousands, which nobody reads."""
 VALUES = 100_000
 """Most values that are read, however often; a part that cannot change is read once."""
-Severity = Literal["error", "warning"]
+Severity = Literal["error", "warning", "notice"]
 _OFFER = re.compile(r"(?P<message>.*)\. (?P<offer>Did you mean '(?P<name>[^']*)'\?)", re.DOTALL)
 
 
@@ -43,7 +43,8 @@ class Fault:
     """One thing that is wrong, in words and for machines.
 
     Parameters: ``message`` says what is wrong; ``suggestion`` what to try, often empty; ``severity`` is "error" (the
-    recipe cannot be used) or "warning" (something in it changes nothing); ``rename`` is the name that certainly was
+    recipe cannot be used), "warning" (something in it changes nothing) or "notice" (a convention that readers may not
+    expect); ``rename`` is the name that certainly was
     meant by the one written at ``place``, or None: a program may put it there.
 
     >>> print(Fault(Place("recipe.yaml", 3, 5), "unknown key 'prun' of a policy", "Did you mean 'prune'?"))
@@ -102,8 +103,10 @@ class Report:
     prunus.errors.RecipeError: the recipe cannot be used: recipe.yaml:3:5: unknown key 'prun' of a policy. Did you...
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, last_key_wins: bool = False) -> None:
         self.found: list[Fault] = []
+        self.last_key_wins = last_key_wins
+        """Whether a key that comes twice is a warning, and the second one counts."""
         self.files: list[str] = []
         """The files of the recipe in the order in which they are read, the recipe itself first."""
         self.parts: dict[Place, tuple[Any, bool]] = {}
@@ -121,6 +124,14 @@ class Report:
         offer = _OFFER.fullmatch(message)
         message, suggestion = (offer["message"], offer["offer"]) if offer else (message, "")
         self._keep(Fault(place, message, suggestion, severity))
+
+    def again(self, place: Place, message: str) -> bool:
+        """Remember a key that comes twice; say whether this second one counts."""
+        if not self.last_key_wins:
+            self.add(place, message)
+        else:
+            self.add(place, f"{message}, and this one counts", severity="warning")
+        return self.last_key_wins
 
     def unknown(self, place: Place, message: str, name: str, known: Iterable[str], taken: Iterable[str] = ()) -> None:
         """Remember that ``name`` is not among the ``known``; of these, ``taken`` ones cannot have been meant."""

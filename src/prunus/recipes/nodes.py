@@ -84,10 +84,7 @@ def mapped(pairs: Iterable[Pair], place: Place, report: Report) -> Node:
         name = pair.key.value
         if not isinstance(name, str):
             report.add(pair.key.place, f"a key is {pair.key.found}, expected a name")
-        elif name in found:
-            first = found[name].key.place
-            report.add(pair.key.place, f"key {shown(name)} again; it is already in {_line(first)}")
-        else:
+        elif name not in found or report.again(pair.key.place, _again(name, found[name].key.place)):
             # What is empty has no place of its own: the parser would say the next line.
             found[name] = pair if pair.value.value is not None else Pair(pair.key, Node(None, pair.key.place))
     return Node(found, place, size, 1 + max((pair.value.height for pair in found.values()), default=0))
@@ -120,6 +117,10 @@ def _require_room(size: int, place: Place, report: Report) -> int:
     if size > NODES:
         report.stop(place, f"more than {NODES:,} values, those that aliases repeat included; split the recipe")
     return size
+
+
+def _again(name: str, first: Place) -> str:
+    return f"key {shown(name)} again; it is already in {_line(first)}"
 
 
 def _line(place: Place) -> str:
