@@ -95,11 +95,13 @@ class Sheet:
             return
         if reading.level:
             self.readings[reading.target, reading.level] = reading
-        before, now = {**row, **reading.metrics}, {**self.settings, **({} if reading.level else dense)}
-        for name in now:
-            same_again = same(before[name], now[name]) if name in dense else before[name] == now[name]
-            text = f"its {name}{' of the dense model' * (name in dense)} is {before[name]}, now it is {now[name]}"
-            if not same_again and text not in faults.found:  # every row says its settings
+        said = [(name, row[name], now, row[name] == now) for name, now in self.settings.items()]
+        if not reading.level:
+            pairs = [(name, reading.metrics[name], now) for name, now in dense.items()]
+            said += [(f"{name} of the dense model", repr(a), repr(b), same(a, b)) for name, a, b in pairs]
+        for name, before, now, agree in said:
+            text = f"its {name} is {before}, now it is {now}"
+            if not agree and text not in faults.found:  # every row says its settings
                 faults.add(text)
 
 
