@@ -47,7 +47,10 @@ ENDS = st.one_of(st.none(), st.integers(51, 100), st.sampled_from(["0.75dur", "1
 WINDOWS = st.builds(Window, PLACES, ENDS, st.integers(1, 9), st.sampled_from(["epoch", "step"]))
 
 
-@given(st.lists(st.builds(Policy, ACTIONS, st.none() | WINDOWS), min_size=1, max_size=3))
+LISTS_OF_POLICIES = st.lists(st.builds(Policy, ACTIONS, st.none() | WINDOWS), min_size=1, max_size=3)
+
+
+@given(LISTS_OF_POLICIES)
 def test_what_is_dumped_loads_as_equal_policies(policies: list[Policy]) -> None:
     assert recipes.load(recipes.dump(policies)) == policies
 

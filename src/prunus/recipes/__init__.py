@@ -12,6 +12,7 @@ from prunus.recipes.faults import Fault, Place, Rename
 from prunus.recipes.levels import per_target, suggest
 from prunus.recipes.reading import check, load
 from prunus.recipes.recipe import Recipe
+from prunus.recipes.schema import json_schema
 from prunus.recipes.writing import dump
 
-__all__ = ["Fault", "Place", "Recipe", "Rename", "check", "dump", "load", "per_target", "suggest"]
+__all__ = ["Fault", "Place", "Recipe", "Rename", "check", "dump", "json_schema", "load", "per_target", "suggest"]
