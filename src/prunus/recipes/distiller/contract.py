@@ -177,7 +177,14 @@ class Pruner(Component):
     section: ClassVar[str] = "pruners"
     kind: ClassVar[str] = "pruner"
     needs_gradient: ClassVar[bool] = False
-    """Whether it reads gradients: then masks wait for the first mini-batch begin at which there are some."""
+    """Whether it reads gradients: then its masks wait until those of the mini-batch are there, before the update."""
+    gradual: ClassVar[bool] = False
+    """Whether it aims at the end of the policy's window, so that a run that stops before misses its goal."""
+
+    @property
+    def generator_seed(self) -> int:
+        """The seed of :attr:`Scene.generator`; random pruners return a setting of theirs."""
+        return 0
 
     @abstractmethod
     def rule(self, chosen: Chosen, span: Span, model: nn.Module) -> Rule:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import nn
 
@@ -74,6 +75,8 @@ class AutomatedGradualPruner(Pruner):
     >>> AutomatedGradualPruner(0.05, 0.8, "fc.weight").names
     ('fc.weight',)
     """
+
+    gradual: ClassVar[bool] = True
 
     initial_sparsity: float
     final_sparsity: float
