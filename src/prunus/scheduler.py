@@ -175,9 +175,11 @@ class CompressionScheduler:
         """End the epoch: fire what is due, add a row to ``history``, warn about policies that had no effect.
 
         Args:
-            metrics: figures of the epoch, such as the validation accuracy, kept in the row.
+            metrics: figures of the epoch, such as the validation accuracy, kept in the row and told to every policy.
         """
         self._ensure_epoch()
+        for policy in self.policies:
+            policy.bound.epoch_end(metrics or {})
         self._fire(Moment.AFTER, "epoch")
         self._warn_of_length()
         if self.epoch + 1 == self.total_epochs:

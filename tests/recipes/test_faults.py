@@ -128,7 +128,7 @@ ONE_FAULT = {
         "4:5",
         "a policy has one action, found prune and steer",
     ),
-    "no action": ("  - window: {start: 1}\n", "3:5", "a policy has no action, expected one of prune, regularize"),
+    "no action": ("  - window: {start: 1}\n", "3:5", "a policy has no action, expected one of adaptive, prune"),
     "empty policy": ("  - {}\n", "3:5", "a policy has no action"),
     "nothing": ("  -\n", "3:4", "a policy is empty, expected a mapping"),
     "text": ("  - prune\n", "3:5", "a policy is the text 'prune', expected a mapping"),

@@ -78,7 +78,14 @@ def read_as(value: Any, kind: Any) -> Any:
 
 def minimal(kind: type) -> dict[str, Any]:
     """Return settings for the required parameters of a member, whatever their types."""
-    choices = (0.5, [0.5], {"linear": {"final": 0.5}}, "l1", "feedback")
+    choices = (
+        0.5,
+        [0.5],
+        {"linear": {"final": 0.5}},
+        "l1",
+        "feedback",
+        {"prune": {"schedule": {"linear": {"final": 0.5}}}},
+    )
     takes = {key: one.kind for key, one in settings_of(kind).items() if one.required}
     return {key: next(choice for choice in choices if _readable(choice, take)) for key, take in takes.items()}
 

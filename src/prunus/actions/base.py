@@ -58,6 +58,9 @@ class Bound:
     def epoch_begin(self, epoch: int) -> None:
         """Take note that epoch ``epoch`` (from 0) begins."""
 
+    def epoch_end(self, metrics: Mapping[str, float]) -> None:
+        """Take note that an epoch ends, and of the figures that the loop was told of it, such as an accuracy."""
+
     def fire(self, time: int, progress: float) -> None:
         """Act at epoch or step ``time`` (from 0), ``progress`` of the window being over."""
 
