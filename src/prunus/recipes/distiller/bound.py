@@ -17,14 +17,14 @@ class Batch(NamedTuple):
 
     epoch: int
     number: int
-    count: int | None
+    total: int | None
 
     @property
     def in_run(self) -> int | None:
         """How many mini-batches the run has had before, if that is known."""
         if self.epoch == 0:
             return self.number
-        return None if self.count is None else self.epoch * self.count + self.number
+        return None if self.total is None else self.epoch * self.total + self.number
 
 
 class PolicyBound(Bound):

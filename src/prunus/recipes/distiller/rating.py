@@ -1,0 +1,63 @@
+"""A learning-rate policy at work: sets the rates of the next epoch when a firing epoch is over."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+
+from prunus.actions import Action, Bound, Moment, Site
+from prunus.errors import SettingError
+from prunus.recipes.distiller.bound import PolicyBound
+from prunus.recipes.distiller.contract import LRScheduler, Rates
+
+
+@dataclass(frozen=True, eq=False)
+class RateByEpoch(Action):
+    """Set the learning rate of epoch e + 1, counted from the begin of the run, at the end of each firing epoch e.
+
+    Args:
+        scheduler: what the rates are.
+
+    >>> RateByEpoch.claims
+    'the learning rate'
+    """
+
+    moment: ClassVar[Moment] = Moment.AFTER
+    claims: ClassVar[str] = "the learning rate"
+    ramps: ClassVar[bool] = False
+    needs_progress = False
+
+    scheduler: LRScheduler
+
+    def bind(self, site: Site) -> Bound:
+        """Check that there is an optimizer and take the base rates off its groups."""
+        if site.optimizer is None:
+            raise SettingError(f"{type(self.scheduler).__name__} needs an optimizer: pass optimizer= to load")
+        return RatingBound(self.scheduler, site.optimizer)
+
+
+class RatingBound(PolicyBound):
+    """The running side of a learning-rate policy.
+
+    >>> issubclass(RatingBound, PolicyBound)
+    True
+    """
+
+    def __init__(self, scheduler: LRScheduler, optimizer: torch.optim.Optimizer) -> None:
+        super().__init__([])
+        self.rates: Rates = scheduler.rates(optimizer)
+
+    def epoch_over(self, epoch: int, metrics: Mapping[str, float] | None) -> None:
+        """Set the rates of the next epoch."""
+        self.rates.step(epoch + 1, metrics)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state of the rates."""
+        return self.rates.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take back what :meth:`state_dict` returned."""
+        self.rates.load_state_dict(state)

@@ -1,0 +1,350 @@
+"""The one scheduler, driven by the callbacks of Distiller's training loops."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+
+from prunus.errors import NoEffect, RunError, SettingError
+from prunus.policy import RunningPolicy
+from prunus.recipes.distiller.arguments import PrunerArgs, RegularizerArgs
+from prunus.recipes.distiller.bound import Batch, PolicyBound
+from prunus.recipes.distiller.contract import Component, LRScheduler, Pruner, Regularizer
+from prunus.recipes.distiller.document import Line
+from prunus.recipes.distiller.fitting import Fitting
+from prunus.recipes.distiller.layers import LayeredMasks
+from prunus.recipes.distiller.rating import RateByEpoch
+from prunus.recipes.distiller.regularizing import RegularizeByRule
+from prunus.recipes.distiller.timing import in_epochs, in_range
+from prunus.recipes.faults import Fault, Report
+from prunus.scheduler import CompressionScheduler
+
+LOG = logging.getLogger(__name__)
+
+
+class LossComponent(NamedTuple):
+    """One term of a loss, by the class that adds it.
+
+    >>> LossComponent("L1Regularizer_loss", torch.tensor(0.5)).name
+    'L1Regularizer_loss'
+    """
+
+    name: str
+    value: Tensor
+
+
+class PolicyLoss(NamedTuple):
+    """The whole loss, to be sent backwards, and its terms beside the task's.
+
+    >>> PolicyLoss(torch.tensor(1.0), []).loss_components
+    []
+    """
+
+    overall_loss: Tensor
+    loss_components: list[LossComponent]
+
+
+class DistillerScheduler(CompressionScheduler):
+    """The one engine under Distiller's six callbacks; :func:`load` and :meth:`add_policy` give it policies.
+
+    The callbacks go where Distiller's loops have them::
+
+        for epoch in range(epochs):
+            scheduler.on_epoch_begin(epoch)
+            for b, (x, y) in enumerate(loader):
+                scheduler.on_minibatch_begin(epoch, b, len(loader), optimizer)
+                loss = F.cross_entropy(model(x), y)
+                loss = scheduler.before_backward_pass(epoch, b, len(loader), loss, optimizer)
+                optimizer.zero_grad()
+                loss.backward()
+                scheduler.before_parameter_optimization(epoch, b, len(loader), optimizer)
+                optimizer.step()
+                scheduler.on_minibatch_end(epoch, b, len(loader), optimizer)
+            scheduler.on_epoch_end(epoch, optimizer, metrics={"min": loss_on_validation, "max": accuracy})
+
+    The plain loop of :class:`CompressionScheduler` works too; where a policy acts before the forward pass, call
+    ``scheduler.step_begin()`` there.
+
+    Args:
+        model: the model.
+        optimizer: its optimizer; None when only the callbacks say when it steps.
+        steps_per_epoch, epochs: as for the engine; not needed with the callbacks.
+
+    ``notices`` holds what the reader should know of conventions that are kept and names that were matched.
+
+    >>> model = nn.Sequential(nn.Linear(10, 10))
+    >>> scheduler = DistillerScheduler(model, torch.optim.SGD(model.parameters(), lr=0.1))
+    >>> from prunus.recipes.distiller.pruners import AutomatedGradualPruner
+    >>> scheduler.add_policy(AutomatedGradualPruner(0.1, 0.9, "0.weight"), starting_epoch=0, ending_epoch=5)
+    >>> for epoch in range(5):
+    ...     scheduler.on_epoch_begin(epoch)
+    ...     scheduler.on_minibatch_begin(epoch, 0, 1)
+    ...     scheduler.on_epoch_end(epoch)
+    >>> scheduler.sparsity()
+    0.9
+    """
+
+    Masks: ClassVar[type[LayeredMasks]] = LayeredMasks
+    masks: LayeredMasks
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer | None,
+        *,
+        steps_per_epoch: int | None = None,
+        epochs: int | None = None,
+    ) -> None:
+        super().__init__(model, [], optimizer=optimizer, steps_per_epoch=steps_per_epoch, epochs=epochs)
+        self.lines: list[Line] = []
+        self.notices: list[Fault] = []
+        self._batch: Batch | None = None
+        self._called = False
+        self._acting_in = -1
+        self._acting: list[PolicyBound] = []
+
+    def add_policy(
+        self,
+        policy: Component | PruningPolicy | RegularizationPolicy,
+        epochs: Sequence[int] | None = None,
+        starting_epoch: int | None = None,
+        ending_epoch: int | None = None,
+        frequency: int = 1,
+    ) -> None:
+        """Add a policy, before the run begins: either in these epochs, or in range(starting, ending, frequency).
+
+        Args:
+            policy: a pruner, regularizer, learning-rate scheduler or extension of this package; with arguments, a
+                :class:`PruningPolicy` or :class:`RegularizationPolicy`.
+            epochs: the epochs in which it fires.
+            starting_epoch, ending_epoch, frequency: the same as a half-open range.
+
+        Raises:
+            SettingError: both or neither of list and range, or a range that never fires. RecipeError: the policy does
+                not fit the model or the policies that are there. RunError: the run has begun.
+        """
+        ranged = starting_epoch is not None and ending_epoch is not None
+        if (epochs is None) != ranged or (epochs is not None and (starting_epoch, ending_epoch) != (None, None)):
+            raise SettingError("expected either epochs, or starting_epoch and ending_epoch with a frequency")
+        window = in_epochs(epochs) if epochs is not None else in_range(starting_epoch, ending_epoch, frequency)  # type: ignore[arg-type]
+        component, args = (policy, None) if isinstance(policy, Component) else policy
+        name = f"policies[{len(self.lines)}]"
+        self.add_lines([Line(component, window, args or _no_args(component), name=name)], Report())
+
+    def add_lines(self, lines: Sequence[Line], report: Report) -> None:
+        """Fit lines to the model, raise every fault in one RecipeError, warn, and take notices and policies over."""
+        if self._started:
+            raise RunError("the run has begun: add policies before it")
+        policies = Fitting(self.model, self.optimizer, report).policies(lines, self.lines)
+        report.finish()
+        self._tell(report.in_order())
+        self.lines += lines
+        self.policies += [RunningPolicy(policy, self._site) for policy in policies]
+        self.policies.sort(key=lambda policy: isinstance(policy.policy.action, RateByEpoch))
+
+    def _tell(self, faults: Sequence[Fault]) -> None:
+        for fault in faults:
+            if fault.severity == "warning":
+                warnings.warn(str(fault), NoEffect, stacklevel=4)
+            else:
+                self.notices.append(fault)
+                LOG.info("%s", fault)
+
+    def on_epoch_begin(self, epoch: int, optimizer: torch.optim.Optimizer | None = None) -> None:
+        """Begin an epoch: pruners decide their masks. The first epoch of a run may be any."""
+        self._require_optimizer(optimizer)
+        if not (self._in_epoch or self.history or self.step):
+            self.epoch = epoch
+        self.epoch_begin(epoch)
+
+    def on_minibatch_begin(
+        self,
+        epoch: int,
+        minibatch_id: int,
+        minibatches_per_epoch: int,
+        optimizer: torch.optim.Optimizer | None = None,
+    ) -> None:
+        """Begin a mini-batch, before its forward pass: masks are put on."""
+        self._require_place(epoch, optimizer)
+        self._begin_batch(Batch(epoch, minibatch_id, minibatches_per_epoch))
+        self._called = True
+
+    def before_backward_pass(
+        self,
+        epoch: int,
+        minibatch_id: int,
+        minibatches_per_epoch: int,
+        loss: Tensor,
+        optimizer: torch.optim.Optimizer | None = None,
+        return_loss_components: bool = False,
+    ) -> Tensor | PolicyLoss:
+        """Return the loss with the terms of all regularizers; with ``return_loss_components`` those beside it too."""
+        self._require_place(epoch, optimizer)
+        terms = self.penalties()
+        parts = [LossComponent(_loss_name(policy.action), term) for policy, term in terms]
+        found = [part.value for part in parts]
+        total = sum(found[1:], start=found[0]) if found else None
+        self._penalty = None if total is None else total.detach()
+        overall = loss if total is None else loss + total
+        return PolicyLoss(overall, parts) if return_loss_components else overall
+
+    def before_parameter_optimization(
+        self, epoch: int, minibatch_id: int, minibatches_per_epoch: int, optimizer: torch.optim.Optimizer | None
+    ) -> None:
+        """Go back to dense weights where policies say so, before the optimizer's step."""
+        self._require_place(epoch, optimizer)
+        self._before_update()
+
+    def on_minibatch_end(
+        self,
+        epoch: int,
+        minibatch_id: int,
+        minibatches_per_epoch: int,
+        optimizer: torch.optim.Optimizer | None = None,
+    ) -> None:
+        """End a mini-batch, after the optimizer's step: masks are enforced, thresholds act."""
+        self._require_place(epoch, optimizer)
+        if self.optimizer is None:
+            self._before_update()
+            super()._after_step()
+        self._end_batch(Batch(epoch, minibatch_id, minibatches_per_epoch))
+        self._called = False
+
+    def on_epoch_end(
+        self,
+        epoch: int,
+        optimizer: torch.optim.Optimizer | None = None,
+        metrics: Mapping[str, float] | None = None,
+    ) -> None:
+        """End an epoch: masks that are to be kept become permanent, learning rates are set for the next epoch."""
+        self._require_place(epoch, optimizer)
+        self.epoch_end(None if metrics is None else {name: float(value) for name, value in metrics.items()})
+
+    def step_begin(self) -> None:
+        """Begin a mini-batch in a plain loop, before its forward pass; a second call in one step does nothing."""
+        self._ensure_epoch()
+        if self._batch is None:
+            self._begin_batch(self._place())
+
+    def epoch_begin(self, epoch: int | None = None) -> None:
+        """Begin the next epoch; its masks are on at once, unless something has to be done before the forward pass."""
+        super().epoch_begin(epoch)
+        if not any(bound.needs_minibatches for bound in self._active()):
+            self.masks.apply_()
+
+    def epoch_end(self, metrics: Mapping[str, float] | None = None) -> None:
+        """End the epoch; learning rates change once the figures of the epoch are taken."""
+        self._ensure_epoch()
+        epoch, acting = self.epoch, self._active()
+        for bound in acting:
+            bound.close_epoch(epoch)
+        self._batch = None
+        super().epoch_end(metrics)
+        for bound in acting:
+            bound.epoch_over(epoch, metrics)
+
+    def detach(self) -> None:
+        """Take every hook off the optimizer and the model."""
+        super().detach()
+        for bound in self._bounds():
+            bound.close()
+
+    def _begin_batch(self, batch: Batch) -> None:
+        self._batch = batch
+        for bound in self._active():
+            bound.minibatch_begin(batch)
+        for bound in self._active():
+            bound.before_forward()
+        self._enforce()
+
+    def _end_batch(self, batch: Batch) -> None:
+        self._batch = None
+        for bound in self._active():
+            bound.minibatch_end(batch)
+        self._enforce()
+
+    def _before_update(self) -> None:
+        """Also called by the optimizer's hook; the second call of a step does nothing."""
+        self._ensure_epoch()
+        if self._batch is None and any(bound.needs_minibatches for bound in self._active()):
+            raise RunError(
+                "a policy of this epoch acts before the forward pass: call on_minibatch_begin, or in a loop without "
+                "Distiller's callbacks step_begin(), before it"
+            )
+        if not self._ready:
+            for bound in self._active():
+                bound.before_update()
+        super()._before_update()
+
+    def _after_step(self) -> None:
+        batch = self._batch or self._place()
+        super()._after_step()
+        if not self._called:
+            self._end_batch(batch)
+
+    def _place(self) -> Batch:
+        return Batch(self.epoch, self.step_in_epoch, self.steps_per_epoch)
+
+    def _bounds(self) -> list[PolicyBound]:
+        return [policy.bound for policy in self.policies if isinstance(policy.bound, PolicyBound)]
+
+    def _active(self) -> list[PolicyBound]:
+        """Return the policies that fire in this epoch, found once an epoch."""
+        if self._acting_in != self.epoch:
+            self._acting_in = self.epoch
+            firing = [policy for policy in self.policies if policy.span is not None and policy.span.fires(self.epoch)]
+            self._acting = [policy.bound for policy in firing if isinstance(policy.bound, PolicyBound)]
+        return self._acting
+
+    def _take(self, state: Mapping[str, Any]) -> None:
+        super()._take(state)
+        self._start()
+        self._acting_in, self._batch, self._called = -1, None, False
+
+    def _require_place(self, epoch: int, optimizer: torch.optim.Optimizer | None) -> None:
+        self._require_optimizer(optimizer)
+        self._ensure_epoch()
+        if epoch != self.epoch:
+            raise RunError(f"a callback of epoch {epoch} was called in epoch {self.epoch}")
+
+    def _require_optimizer(self, optimizer: torch.optim.Optimizer | None) -> None:
+        if optimizer is not None and self.optimizer is not None and optimizer is not self.optimizer:
+            raise RunError("the callback was given another optimizer than the scheduler")
+
+
+class PruningPolicy(NamedTuple):
+    """A pruner with its arguments, for :meth:`DistillerScheduler.add_policy`.
+
+    >>> from prunus.recipes.distiller.pruners import AutomatedGradualPruner
+    >>> PruningPolicy(AutomatedGradualPruner(0.1, 0.9, "weight"), PrunerArgs(keep_mask=True)).args.keep_mask
+    True
+    """
+
+    pruner: Pruner
+    args: PrunerArgs | None = None
+
+
+class RegularizationPolicy(NamedTuple):
+    """A regularizer with its arguments, for :meth:`DistillerScheduler.add_policy`.
+
+    >>> RegularizationPolicy._fields
+    ('regularizer', 'args')
+    """
+
+    regularizer: Regularizer
+    args: RegularizerArgs | None = None
+
+
+def _no_args(component: Component) -> PrunerArgs | RegularizerArgs | None:
+    if isinstance(component, Pruner):
+        return PrunerArgs()
+    return None if isinstance(component, LRScheduler) else RegularizerArgs()
+
+
+def _loss_name(action: object) -> str:
+    return f"{type(cast(RegularizeByRule, action).regularizer).__name__}_loss"
