@@ -17,6 +17,7 @@ from prunus.actions import Action
 from prunus.errors import CheckpointError, RunError, SettingError, require_count
 from prunus.integrations.lightning import random_state, run_length
 from prunus.integrations.lightning.adoption import take_up
+from prunus.integrations.lightning.epoch_figures import EpochFigures
 from prunus.integrations.lightning.penalty import add_gradient_, scale_of
 from prunus.integrations.loop import ResumableLoader
 from prunus.policy import Policy
@@ -82,11 +83,13 @@ class Compression(Callback):
         self._in_epoch = False
         self._logged_step = 0
         self._loader: object = None
+        self._figures = EpochFigures(PREFIXES)
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Forget the last run, before Lightning hands over the checkpoint of this one."""
         if stage == "fit":
             self.scheduler, self._saved, self._adopted, self._in_epoch = None, None, None, False
+            self._figures = EpochFigures(PREFIXES)
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Refuse what cannot work; restore the random state for what Lightning draws before the first batch."""
@@ -149,18 +152,18 @@ class Compression(Callback):
             self._logged_step = step
             self._log(pl_module, self._running.metrics(), every_step=True, sync=False)
 
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Keep its figures for the end of the epoch, which a checkpoint written now would otherwise come before."""
+        if self._in_epoch and not trainer.sanity_checking:
+            self._figures.take(trainer)
+
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """End the epoch and log its figures, once: Lightning ends an epoch again after resuming at its end."""
         if self._running.epoch > trainer.current_epoch:
             return
         self._enter(trainer)
-        theirs = {
-            name: float(value)
-            for name, value in trainer.callback_metrics.items()
-            if value.numel() == 1 and not name.startswith(PREFIXES)
-        }
-        self._running.epoch_end(theirs)
-        self._in_epoch = False
+        theirs = self._figures.take(trainer)
+        self._end_epoch(trainer)
         row = self._running.history[-1]
         figures = {name: row[name] for name in row if name not in theirs and name not in ("epoch", "step")}
         self._log(pl_module, figures, every_step=False, sync=trainer.world_size > 1)
@@ -171,8 +174,7 @@ class Compression(Callback):
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """End the last epoch if Lightning did not, as after a checkpoint on the last batch of the run."""
         if self._in_epoch:
-            self._running.epoch_end()
-            self._in_epoch = False
+            self._end_epoch(trainer)
 
     def adopt(self, masks: Mapping[str, Tensor]) -> None:
         """Go on with a run that another program pruned, from these masks; to be called between setup and training."""
@@ -185,6 +187,7 @@ class Compression(Callback):
         return {
             "scheduler": self.scheduler.state_dict(),
             "in_epoch": self._in_epoch,
+            "figures": dict(self._figures.kept),
             "rng": random_state.capture_all(),
             "loader": self._loader.state_dict() if isinstance(self._loader, ResumableLoader) else None,
         }
@@ -216,6 +219,7 @@ class Compression(Callback):
         """
         self._running.load_state_dict(saved["scheduler"])
         self._in_epoch = saved["in_epoch"]
+        self._figures.kept = dict(saved.get("figures", {}))
         self._logged_step = self._running.step
         if isinstance(self._loader, ResumableLoader) and saved.get("loader") is not None:
             self._loader.load_state_dict(saved["loader"])
@@ -226,13 +230,17 @@ class Compression(Callback):
     def _enter(self, trainer: Trainer) -> None:
         """Make the trainer's epoch the scheduler's, ending one whose end Lightning skipped."""
         while self._running.epoch < trainer.current_epoch:
-            self._running.epoch_end()
-            self._in_epoch = False
+            self._end_epoch(trainer)
         if not self._in_epoch:
             self._loader = trainer.train_dataloader
             self._running.epoch_begin(trainer.current_epoch)
             self._in_epoch = True
             self._refuse_clashes(trainer)
+
+    def _end_epoch(self, trainer: Trainer) -> None:
+        self._running.epoch_end(self._figures.kept)
+        self._in_epoch = False
+        self._figures.clear(trainer)
 
     def _refuse_clashes(self, trainer: Trainer) -> None:
         """Refuse two callbacks that move the same thing at once; the one that begins last knows all windows."""
