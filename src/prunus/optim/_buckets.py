@@ -11,8 +11,8 @@ from torch import Tensor
 CACHE_BYTES = 2**20
 
 
-def buckets(params: Iterable[Tensor]) -> Iterator[list[Tensor]]:
-    """Split parameters into lists of one device and dtype, on a CPU small enough to stay in its cache.
+def buckets(params: Iterable[Tensor], limit: float = CACHE_BYTES) -> Iterator[list[Tensor]]:
+    """Split parameters into lists of one device and dtype, on a CPU of at most ``limit`` bytes: to stay in its cache.
 
     >>> small = [torch.zeros(4), torch.zeros(4, dtype=torch.float64), torch.zeros(4)]
     >>> [len(bucket) for bucket in buckets(small)]
@@ -24,10 +24,10 @@ def buckets(params: Iterable[Tensor]) -> Iterator[list[Tensor]]:
     for p in params:
         alike.setdefault((p.device, p.dtype), []).append(p)
     for (device, _), members in alike.items():
-        yield from cut(members, CACHE_BYTES) if device.type == "cpu" else [members]
+        yield from cut(members, limit) if device.type == "cpu" else [members]
 
 
-def cut(tensors: list[Tensor], limit: int) -> Iterator[list[Tensor]]:
+def cut(tensors: list[Tensor], limit: float) -> Iterator[list[Tensor]]:
     """Cut a list into runs of at most ``limit`` bytes, with at least one tensor each.
 
     >>> [len(run) for run in cut([torch.zeros(2)] * 5, limit=16)]

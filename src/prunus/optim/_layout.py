@@ -34,6 +34,15 @@ def memory_grid(structure: Structure, weight: Tensor) -> Grid | None:
     return _aligned(sides) if sides is not None else None
 
 
+def is_dense(weight: Tensor) -> bool:
+    """Say whether a tensor fills its memory without gaps or overlaps, in whatever order.
+
+    >>> is_dense(torch.zeros(3, 2).t()), is_dense(torch.zeros(3, 2)[:, 0])
+    (True, False)
+    """
+    return weight.is_contiguous() or torch.empty_like(weight, device="meta").stride() == weight.stride()
+
+
 def _sides(arranged: Tensor, groups: int) -> list[tuple[bool, int]] | None:
     """Return (whether it counts groups, length) of the sides of a weight arranged by groups, in memory order."""
     sides, count = [], 1

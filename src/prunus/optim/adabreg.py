@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
 from prunus._native.stepping import ADABREG, Numbers
+from prunus.optim._compiled import adabreg_kernel, at, step_
 from prunus.optim._fused import Rule
 from prunus.optim.base import BregmanOptimizer
 from prunus.optim.mirror import mirror_
@@ -154,7 +155,7 @@ def adabreg_update_(
         delta: Elastic-net parameter δ.
         betas: Decays of the moments.
         eps: ε, added to the bias-corrected root.
-        implementation: "foreach" or "loop".
+        implementation: "foreach", "loop" or "compiled".
 
     >>> from prunus.regularizers import RegL1
     >>> weight, dual, first, second = (torch.zeros(2) for _ in range(4))
@@ -162,6 +163,13 @@ def adabreg_update_(
     >>> dual, weight
     (tensor([1., 0.]), tensor([0.7500, 0.0000]))
     """
+    if implementation == "compiled":
+        numbers = [(delta, *betas, eps, *corrections(k, lr, betas)) for k in steps]
+        columns = (params, grads, duals, exp_avgs, exp_avg_sqs)
+        rest = step_(adabreg_kernel, columns, reg, delta, numbers)
+        if rest:
+            adabreg_update_(*at(rest, *columns, steps), reg=reg, lr=lr, delta=delta, betas=betas, eps=eps)
+        return
     descend = _descend_foreach_ if implementation == "foreach" else _descend_loop_
     roots, rates = (list(column) for column in zip(*[corrections(k, lr, betas) for k in steps], strict=True))
     descend(params, grads, duals, exp_avgs, exp_avg_sqs, roots, rates, betas, eps)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from copy import deepcopy
@@ -15,7 +16,7 @@ from torch.optim.optimizer import ParamsT
 
 from prunus._pieces import nonzeros
 from prunus.errors import PrunusError, SettingError
-from prunus.optim._buckets import buckets
+from prunus.optim._buckets import CACHE_BYTES, buckets
 from prunus.optim._fused import FusedGroup, Rule, obstacle
 from prunus.optim._plain import Loading, plain_group
 from prunus.optim.checks import misfits, parameter_name, raise_all, require_not_captured
@@ -127,7 +128,8 @@ class BregmanOptimizer(Optimizer):
         for group, table in zip(self.param_groups, tables, strict=True):
             if table.able:
                 self._advance_fused(table, group)
-            for bucket in buckets(table.rest):
+            limit = math.inf if group["implementation"] == "compiled" else CACHE_BYTES
+            for bucket in buckets(table.rest, limit):
                 self._advance(bucket, group)
         return loss
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
 from prunus._native.stepping import LINBREG, MOMENTUM, Numbers
+from prunus.optim._compiled import at, linbreg_kernel, momentum_kernel, step_
 from prunus.optim._fused import Rule
 from prunus.optim.base import BregmanOptimizer
 from prunus.optim.mirror import mirror_
@@ -91,16 +92,26 @@ class LinBreg(BregmanOptimizer):
         self, params: list[Tensor], grads: list[Tensor], states: list[dict[str, Any]], group: dict[str, Any]
     ) -> None:
         duals = [state["sub_grad"] for state in states]
-        buffers = _buffers(states, group["momentum"])
+        buffers = [_buffer(state) for state in states] if self._buffered(group) else []
         keys = ("reg", "lr", "delta", "momentum", "implementation")
         linbreg_update_(params, grads, duals, buffers, **{key: group[key] for key in keys})
 
     def _rule(self, states: list[dict[str, Any]], group: dict[str, Any]) -> Rule:
         delta, momentum = group["delta"], group["momentum"]
         numbers = Numbers(delta=delta, lr=group["lr"], momentum=momentum, scale=delta)
-        if _buffers(states, momentum):
+        if self._buffered(group):
+            for state in states:
+                _buffer(state)
             return Rule(MOMENTUM, ("sub_grad", "momentum_buffer"), numbers)
         return Rule(LINBREG, ("sub_grad",), numbers)
+
+    def _buffered(self, group: dict[str, Any]) -> bool:
+        """Say whether the parameters of a group keep momentum: now, or since it was above 0 for any of them.
+
+        A scheduler may bring momentum back to 0; a buffer that exists then still has to follow the formula. The whole
+        group is asked, so that the answer does not depend on which parameters are stepped together.
+        """
+        return group["momentum"] > 0 or any("momentum_buffer" in self.state.get(p, {}) for p in group["params"])
 
 
 def linbreg_update_(
@@ -126,7 +137,7 @@ def linbreg_update_(
         lr: Step size τ.
         delta: Elastic-net parameter δ.
         momentum: β, used when there are buffers.
-        implementation: "foreach" or "loop".
+        implementation: "foreach", "loop" or "compiled".
 
     >>> from prunus.regularizers import RegL1
     >>> weight, dual = torch.zeros(2), torch.zeros(2)
@@ -134,16 +145,18 @@ def linbreg_update_(
     >>> dual, weight
     (tensor([ 3., -1.]), tensor([1.5000, 0.0000]))
     """
+    if implementation == "compiled":
+        columns = (params, grads, duals, *([buffers] if buffers else []))
+        kernel, own = (momentum_kernel, (momentum, (1 - momentum) * lr)) if buffers else (linbreg_kernel, (lr,))
+        rest = step_(kernel, columns, reg, delta, [(delta, *own)] * len(params))
+        if rest:
+            params, grads, duals, *kept = at(rest, *columns)
+            buffers = kept[0] if kept else []
+            linbreg_update_(params, grads, duals, buffers, reg=reg, lr=lr, delta=delta, momentum=momentum)
+        return
     descend = _descend_foreach_ if implementation == "foreach" else _descend_loop_
     descend(grads, duals, buffers, lr, momentum)
     mirror_(params, duals, reg, delta, implementation)
-
-
-def _buffers(states: list[dict[str, Any]], momentum: float) -> list[Tensor]:
-    """Return the momentum buffers, or nothing where none was ever needed."""
-    # A scheduler may bring momentum back to 0; a buffer that exists then still has to follow the formula.
-    buffered = momentum > 0 or any("momentum_buffer" in state for state in states)
-    return [_buffer(state) for state in states] if buffered else []
 
 
 def _buffer(state: dict[str, Any]) -> Tensor:

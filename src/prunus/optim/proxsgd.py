@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
 from prunus._native.stepping import PROXSGD, Numbers
+from prunus.optim._compiled import at, proxsgd_kernel, step_
 from prunus.optim._fused import Rule
 from prunus.optim.base import BregmanOptimizer
 from prunus.regularizers import Regularizer
@@ -84,7 +85,7 @@ def proxsgd_update_(
         grads: Gradients g of the same shapes, left as they are.
         reg: Regularizer J.
         lr: Step size τ, also the scale of the prox.
-        implementation: "foreach" or "loop".
+        implementation: "foreach", "loop" or "compiled".
 
     >>> from prunus.regularizers import RegL1
     >>> weight = torch.tensor([2.0, 0.5])
@@ -92,6 +93,11 @@ def proxsgd_update_(
     >>> weight
     tensor([1., 0.])
     """
+    if implementation == "compiled":
+        rest = step_(proxsgd_kernel, (params, grads), reg, lr, [(lr,)] * len(params))
+        if rest:
+            proxsgd_update_(*at(rest, params, grads), reg=reg, lr=lr)
+        return
     if implementation == "foreach":
         torch._foreach_add_(params, grads, alpha=-lr)
     else:
