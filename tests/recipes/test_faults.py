@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from prunus import recipes
 from prunus.errors import RecipeError
@@ -311,68 +309,3 @@ def test_the_file(content: bytes, place: str, said: str, tmp_path: Path) -> None
     fault = only_fault(path)
     assert re.match(rf"'?{re.escape(str(path))}'?{place}: ", fault)
     assert said in fault
-
-
-MARKS = [
-    "\n",
-    " ",
-    "  ",
-    "\t",
-    "- ",
-    ": ",
-    "{",
-    "}",
-    "[",
-    "]",
-    ",",
-    "#",
-    "'",
-    '"',
-    "&a ",
-    "*a",
-    "!!int ",
-    "? ",
-    "| ",
-    "%",
-]
-PLAIN = ["~", ".nan", ".inf", "1e999", "-1", "0", "0.5", "true", "99999999999999999999", "\x00", "é", "\u2028", "\\x"]
-NAMES = ["prune", "steer", "window", "schedule", "cubic", "magnitude", "final", "version", "policies", "<<", "---\n"]
-SCRAPS = st.sampled_from([*MARKS, *PLAIN, *NAMES])
-
-
-@st.composite
-def mutated(draw: st.DrawFn) -> str:
-    """Return the sample recipe with a few pieces cut out, put in, doubled or moved."""
-    text = TEXT
-    for _ in range(draw(st.integers(1, 5))):
-        start = draw(st.integers(0, len(text)))
-        end = min(len(text), start + draw(st.integers(0, 12)))
-        piece = draw(st.one_of(SCRAPS, st.text(max_size=3), st.just(text[start:end] * 2), st.just("")))
-        text = text[:start] + piece + text[end:]
-    return text + "\n"
-
-
-@settings(max_examples=250)
-@given(mutated())
-def test_a_mutated_recipe_loads_or_says_why(text: str) -> None:
-    try:
-        policies = recipes.load(text)
-    except RecipeError as error:
-        assert "<text>" in str(error)
-        return
-    assert repr(recipes.load(recipes.dump(policies))) == repr(policies)
-
-
-VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | SCRAPS | st.binary(max_size=2),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(SCRAPS | st.integers(0, 2), inner, max_size=3),
-    max_leaves=8,
-)
-PARTS = st.fixed_dictionaries({}, optional={"schedule": VALUES, "criterion": VALUES, "select": VALUES, "seed": VALUES})
-PLANS = st.fixed_dictionaries({}, optional={"prune": PARTS, "steer": VALUES, "window": VALUES, "set_lr": VALUES})
-
-
-@given(st.one_of(VALUES, st.lists(PLANS | VALUES, max_size=3)))
-def test_any_policies_load_or_say_why(policies: Any) -> None:
-    with pytest.raises(RecipeError):
-        recipes.load({"version": 1, "policies": policies})

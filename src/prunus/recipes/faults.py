@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Literal, NamedTuple, NoReturn
 
 from prunus.errors import Faults, RecipeError, did_you_mean
@@ -15,7 +16,10 @@ SHOWN = 100
 VALUES = 100_000
 """Most values that are read, however often; a part that cannot change is read once."""
 Severity = Literal["error", "warning", "notice"]
-_OFFER = re.compile(r"(?P<message>.*)\. (?P<offer>Did you mean '(?P<name>[^']*)'\?)", re.DOTALL)
+LONGEST, COMPARED = 60, 10_000
+"""Letters of the longest name, and the most names, that a misspelt one is compared with."""
+_NEAR = re.compile(r"Did you mean '(?P<name>[^']*)'\?")
+_OFFER = re.compile(rf"(?P<message>.*)\. (?P<offer>{_NEAR.pattern})", re.DOTALL)
 
 
 class Place(NamedTuple):
@@ -95,6 +99,7 @@ class Report:
 
     >>> report = Report()
     >>> report.unknown(Place("recipe.yaml", 3, 5), "unknown key 'prun' of a policy", "prun", ["prune", "steer"])
+    'prune'
     >>> report.found[0].rename
     Rename(old='prun', new='prune')
     >>> report.finish()
@@ -111,7 +116,8 @@ class Report:
         """The files of the recipe in the order in which they are read, the recipe itself first."""
         self.parts: dict[Place, tuple[Any, bool]] = {}
         """What named parts were read as, by where they stand, and whether one object serves all uses."""
-        self._values = 0
+        self._kept: set[Fault] = set()
+        self._values = self._compared = 0
 
     def count(self, place: Place) -> None:
         """Count one more value that is read, and stop when names repeat values without measure."""
@@ -133,13 +139,24 @@ class Report:
             self.add(place, f"{message}, and this one counts", severity="warning")
         return self.last_key_wins
 
-    def unknown(self, place: Place, message: str, name: str, known: Iterable[str], taken: Iterable[str] = ()) -> None:
-        """Remember that ``name`` is not among the ``known``; of these, ``taken`` ones cannot have been meant."""
-        names = list(known)
+    def unknown(
+        self, place: Place, message: str, name: str, known: Iterable[str], taken: Iterable[str] = ()
+    ) -> str | None:
+        """Remember that ``name`` is not among the ``known``; of these, ``taken`` ones cannot have been meant.
+
+        Returns the name that was probably meant. Comparing names takes time, so thousands of faults get no offers.
+        """
+        if len(name) > LONGEST or self._compared > COMPARED:
+            self._keep(Fault(place, message))
+            return None
+        names = [one for one in islice(known, COMPARED) if len(one) <= LONGEST]
+        self._compared += len(names)
         certain = one_slip(name, set(names) - set(taken))
-        rename = None if certain is None else Rename(name, certain)
         offer = did_you_mean(name, names) if certain is None else f"Did you mean {certain!r}?"
+        rename = None if certain is None else Rename(name, certain)
         self._keep(Fault(place, message, offer, rename=rename))
+        near = _NEAR.fullmatch(offer)
+        return None if near is None else near["name"]
 
     def refused(self, place: Place, message: str, value: object) -> None:
         """Remember that a member refused ``value``, a text perhaps, for which its message may offer another."""
@@ -177,7 +194,8 @@ class Report:
 
     def _keep(self, fault: Fault) -> None:
         """One that an alias brings up a second time is kept once."""
-        if fault not in self.found[-SHOWN:]:
+        if fault not in self._kept:
+            self._kept.add(fault)
             self.found.append(fault)
 
 

@@ -75,7 +75,7 @@ class _Gathering:
         """Take up an included file; its path counts from the folder of the file that names it."""
         path = (chain[-1].parent if chain else Path()) / entry.value
         try:
-            whole, content = path.resolve(), content_of(path)
+            content, whole = content_of(path), path.resolve()
         except (OSError, RuntimeError, ValueError) as error:
             self._miss(entry, path, reason(error))
             return

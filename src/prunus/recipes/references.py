@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -141,10 +140,10 @@ class Resolver:
 
     def _miss(self, node: Node, name: str) -> None:
         """Report an unknown name; the one that was probably meant is not called unused as well."""
-        self.used.update(difflib.get_close_matches(name, self.document.definitions, n=1, cutoff=0.5))
         if self.document.whole:
-            known = [node.value.replace(name, one) for one in self.document.definitions]
-            self.report.unknown(node.place, f"unknown name {shown(node.value)}", node.value, known)
+            known = (node.value.replace(name, one) for one in self.document.definitions)
+            near = self.report.unknown(node.place, f"unknown name {shown(node.value)}", node.value, known)
+            self.used.update(NAME.findall(near or ""))
 
 
 def _with(node: Node, value: Any, part: type | None) -> Node:
