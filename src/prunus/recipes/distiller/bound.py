@@ -37,6 +37,9 @@ class PolicyBound(Bound):
     needs_minibatches: bool = False
     """Whether :meth:`before_forward` has to be called before the forward pass."""
 
+    def attach(self) -> None:
+        """Put hooks on the model: once before training, and once after a resume in a new process."""
+
     def minibatch_begin(self, batch: Batch) -> None:
         """Decide what is due at the begin of a mini-batch."""
 

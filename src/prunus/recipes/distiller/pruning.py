@@ -80,7 +80,7 @@ class PruningBound(PolicyBound):
         self.copies: dict[str, Tensor] = {}
         self.handles: list[RemovableHandle] = []
 
-    def begin(self) -> None:
+    def attach(self) -> None:
         """Let the rule prepare; hang on the gradients that shall be masked."""
         self.rule.begin()
         if self.args.mask_gradients and not self.handles:
@@ -93,6 +93,16 @@ class PruningBound(PolicyBound):
         for handle in self.handles:
             handle.remove()
         self.handles = []
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the hooks out: copied parameters do not carry them."""
+        return {**self.__dict__, "handles": bool(self.handles)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Hang on the copied parameters again, so that a copied policy is not a dead one."""
+        self.__dict__.update({**state, "handles": []})
+        if state["handles"]:
+            self.attach()
 
     def fire(self, time: int, progress: float) -> None:
         """Decide the masks of an epoch, unless its first mini-batch is to be dense."""

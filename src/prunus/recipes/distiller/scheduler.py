@@ -287,6 +287,12 @@ class DistillerScheduler(CompressionScheduler):
         if not self._called:
             self._end_batch(batch)
 
+    def _start(self) -> None:
+        if not self._started:
+            super()._start()
+            for bound in self._bounds():
+                bound.attach()
+
     def _place(self) -> Batch:
         return Batch(self.epoch, self.step_in_epoch, self.steps_per_epoch)
 
