@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-import torch
 from torch import Tensor
 
-from prunus.criteria import Criterion
+from prunus.criteria import Criterion, Magnitude
 from prunus.keep import exactly, pruned_count
 from prunus.recipes.distiller.contract import Rule, Scene, Verdict
 from prunus.select import Target
@@ -17,63 +17,74 @@ from prunus.structures import Structure
 Level = Callable[[Scene], float]
 
 
-def keep_best(
-    weight: Tensor, level: float, criterion: Criterion, structure: Structure, generator: torch.Generator | None = None
-) -> Tensor | None:
-    """Return flags (groups,) that drop the ⌊level·n⌋ lowest of n groups, exactly; None when that is no group.
+def keep_best(scores: Tensor, dropped: int) -> Tensor:
+    """Return flags (groups,) that drop exactly so many of the lowest scores.
 
     Ties go as everywhere in prunus (the lower index stays), where Distiller drops every group that ties with the last.
 
-    >>> from prunus.criteria import Magnitude
-    >>> from prunus.structures import Element
-    >>> keep_best(torch.ones(5), 0.5, Magnitude(), Element()).tolist()
+    >>> import torch
+    >>> keep_best(torch.ones(5), 2).tolist()
     [True, True, True, False, False]
     """
-    groups = structure.groups(weight.shape)
-    dropped = pruned_count(level, groups)
-    if not dropped:
-        return None
-    scores = criterion.score(weight, structure, generator=generator)
-    return exactly([scores], groups - dropped)[0]
-
-
-def as_verdict(flags: Tensor | None, structure: Structure, weight: Tensor) -> Verdict | None:
-    """Return the verdict that keeps the flagged groups, or None for no flags.
-
-    >>> from prunus.structures import Row
-    >>> as_verdict(torch.tensor([True, False]), Row(), torch.ones(2, 2)).mask.tolist()
-    [[True, True], [False, False]]
-    """
-    return None if flags is None else Verdict(structure.expand(flags, weight.shape))
+    return exactly([scores], len(scores) - dropped)[0]
 
 
 @dataclass(eq=False)
-class Ranking(Rule):
-    """Rank each parameter by itself and drop the share that ``level`` asks for at the moment."""
+class Choosing(Rule):
+    """Rank each parameter by itself and drop the share ⌊level·n⌋ that is asked for at the moment.
+
+    Args:
+        chosen: the parameters, in the file's order.
+        structure: the groups.
+        level: the share, asked once a parameter.
+        led: whether the first parameter decides for all, anew at each call: Distiller's Leader.
+
+    >>> Choosing.masks is Ranking.masks
+    True
+    """
 
     chosen: Sequence[Target]
-    criterion: Criterion
     structure: Structure
     level: Level
+    led: bool = False
 
     def masks(self, scene: Scene) -> Mapping[str, Verdict]:
         """Return a verdict for every parameter of which something goes."""
-        found = {target.name: self._verdict(target, scene) for target in self.chosen}
-        return {name: verdict for name, verdict in found.items() if verdict is not None}
+        leaders = self.chosen[:1] if self.led else self.chosen
+        flags = [self.flags(target, scene) for target in leaders]
+        found = zip(self.chosen, flags * len(self.chosen) if self.led else flags, strict=True)
+        return {target.name: self.verdict(kept, target) for target, kept in found if kept is not None}
 
-    def _verdict(self, target: Target, scene: Scene) -> Verdict | None:
-        weight = scene.weight(target)
-        flags = keep_best(weight, self.level(scene), self.criterion, self.structure, scene.generator)
-        return as_verdict(flags, self.structure, weight)
+    def flags(self, target: Target, scene: Scene) -> Tensor | None:
+        """Return which groups stay, or None where nothing goes."""
+        dropped = pruned_count(self.level(scene), self.structure.groups(target.parameter.shape))
+        return keep_best(self.scores(target, scene), dropped) if dropped else None
+
+    @abstractmethod
+    def scores(self, target: Target, scene: Scene) -> Tensor:
+        """Return what each group is worth (groups,); the lowest go."""
+
+    def verdict(self, flags: Tensor, target: Target) -> Verdict:
+        """Return the mask that keeps the flagged groups."""
+        return Verdict(self.structure.expand(flags, target.parameter.shape))
 
 
 @dataclass(eq=False)
-class LedRanking(Ranking):
-    """Rank the first parameter, anew at each call, and drop the same groups of all: Distiller's Leader."""
+class Ranking(Choosing):
+    """Choose by a criterion of the weights, with their gradients where it needs them.
 
-    def masks(self, scene: Scene) -> Mapping[str, Verdict]:
-        """Return the leader's choice for every parameter, or nothing where nothing goes."""
-        leader = scene.weight(self.chosen[0])
-        flags = keep_best(leader, self.level(scene), self.criterion, self.structure, scene.generator)
-        found = {target.name: as_verdict(flags, self.structure, scene.weight(target)) for target in self.chosen}
-        return {name: verdict for name, verdict in found.items() if verdict is not None}
+    Args:
+        criterion: what rates the groups; without one, the absolute values.
+
+    >>> from prunus.structures import Element
+    >>> Ranking([], Element(), lambda scene: 0.5).criterion
+    Magnitude(p=1.0, average=False)
+    """
+
+    criterion: Criterion = field(default_factory=Magnitude)
+
+    def scores(self, target: Target, scene: Scene) -> Tensor:
+        """Return the criterion's scores."""
+        gradient = target.parameter.grad if self.criterion.needs_gradient else None
+        weight = scene.weight(target)
+        return self.criterion.score(weight, self.structure, gradient=gradient, generator=scene.generator)

@@ -5,16 +5,33 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from prunus.recipes.distiller.contract import Chosen, Remark
-from prunus.structures import Channel, Filter, Structure
+from prunus.structures import Channel, Column, Filter, Kernel, Row, Structure
 
 RANKED: Mapping[str, Structure] = {"Filters": Filter(), "3D": Filter(), "Channels": Channel(), "Rows": Channel()}
 """The groups of ranked pruners; their Rows are input features, as Distiller's are."""
-DIMENSIONS: Mapping[str, tuple[int, ...]] = {"Filters": (4,), "3D": (4,), "Channels": (4, 2), "Rows": (4, 2)}
+BLOCKS = "Blocks"
+"""The group of ranked pruners whose shape the file says."""
+DIMENSIONS: Mapping[str, tuple[int, ...]] = {
+    "Filters": (4,),
+    "3D": (4,),
+    "Channels": (4, 2),
+    "Rows": (4, 2),
+    BLOCKS: (4,),
+}
 """How many dimensions a weight may have there."""
+THRESHOLDS: Mapping[str, Structure] = {
+    "2D": Kernel(),
+    "3D": Filter(),
+    "Filters": Filter(),
+    "Channels": Channel(),
+    "Rows": Row(),
+    "Cols": Column(),
+}
+"""The groups of thresholds; their Rows are outputs, unlike those of ranked pruners."""
 
 
-def fit_ranked(group_type: str, chosen: Chosen) -> Iterator[Remark]:
-    """Yield an error for each parameter of a wrong rank, and a notice where Rows is not what the word says.
+def fit_ranked(group_type: str, chosen: Chosen, structure: Structure | None = None) -> Iterator[Remark]:
+    """Yield an error for each parameter of a wrong shape, and a notice where Rows is not what the word says.
 
     >>> from torch import nn
     >>> from prunus.select import targets
@@ -27,9 +44,32 @@ def fit_ranked(group_type: str, chosen: Chosen) -> Iterator[Remark]:
         if len(shape) not in takes:
             wanted = " or ".join(str(count) for count in sorted(takes))
             yield Remark(f"{group_type} takes weights of {wanted} dimensions, {target.name} has shape {shape}", name)
+        elif structure is not None and structure.misfit(shape):
+            yield Remark(f"{target.name} of shape {shape} does not fit: {structure.misfit(shape)}", name)
         elif group_type == "Rows":
             text = f"Rows here means input features (dimension 1) of {target.name}, as in Distiller's ranked pruners"
             yield Remark(text, name, "notice")
+
+
+def fit_thresholds(groups: Mapping[str, str], chosen: Chosen, *, mean: bool) -> Iterator[Remark]:
+    """Yield an error for each parameter that its group does not fit, and a notice where a mean is not Distiller's.
+
+    >>> from torch import nn
+    >>> from prunus.select import targets
+    >>> chosen = Chosen({"fc.weight": targets(nn.Linear(2, 2))[0]})
+    >>> [remark.severity for remark in fit_thresholds({"fc.weight": "2D"}, chosen, mean=False)]
+    ['error']
+    """
+    for name, target in chosen.named.items():
+        group, shape = groups[name], list(target.parameter.shape)
+        wanted = (2,) if group in ("Rows", "Cols") else (2, 4) if group == "Channels" else (4,)
+        reason = THRESHOLDS[group].misfit(shape)
+        if reason or len(shape) not in wanted:
+            dimensions = " or ".join(map(str, wanted))
+            yield Remark(f"{group} takes weights of {dimensions} dimensions, {target.name} has shape {shape}", name)
+        elif mean and group in ("Rows", "Cols") and shape[0] != shape[1]:
+            text = f"Mean_Abs of {group} is the mean; Distiller divides the sum by {shape[0 if group == 'Rows' else 1]}"
+            yield Remark(f"{target.name}: {text}, the size of the other dimension", name, "notice")
 
 
 def fit_leader(structure: Structure, chosen: Chosen) -> Iterator[Remark]:

@@ -1,66 +1,78 @@
-"""L1RankedStructureParameterPruner: whole filters or channels, those with the smallest weights."""
+"""L1RankedStructureParameterPruner: whole structures, those with the smallest mean absolute weight."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-from torch import nn
-
-from prunus.criteria import Magnitude
-from prunus.errors import require_fraction, require_known
-from prunus.recipes.distiller.contract import Chosen, Pruner, Remark, Rule
-from prunus.recipes.distiller.names import as_names
-from prunus.recipes.distiller.ranked import LedRanking, Ranking
-from prunus.recipes.distiller.structures import RANKED, fit_leader, fit_ranked
-from prunus.window import Span
+from prunus.criteria import Criterion, Magnitude
+from prunus.errors import SettingError, require_count, require_fraction
+from prunus.recipes.distiller.noise import Noisy
+from prunus.recipes.distiller.structured import Gradual, Settled
 
 
-@dataclass(frozen=True)
-class L1RankedStructureParameterPruner(Pruner):
+@dataclass(frozen=True, kw_only=True)
+class L1RankedStructureParameterPruner(Settled):
     """Drop the ⌊desired_sparsity·n⌋ structures of each parameter with the smallest mean absolute weight.
 
     Args:
-        group_type: Filters (or 3D), Channels, Rows (input features, see the notice).
-        desired_sparsity: share of structures to drop, in [0, 1].
-        weights: parameter names; one name alone is fine.
-        group_dependency: "Leader" ranks the first parameter and drops the same structures of all; None, each its own.
+        group_type, desired_sparsity, weights, group_dependency, kwargs: as for every ranked pruner.
+        noise: at each call, with this probability, every mean absolute weight is multiplied by a draw from N(0, 1).
+        group_size: 1; Distiller's larger groups fail or prune nothing.
+        seed: of the noise (not in Distiller, which draws from a generator that everything shares).
 
     Raises:
-        SettingError: an unknown group type or dependency, a sparsity outside [0, 1], no parameter.
+        SettingError: an unknown group type or dependency, a fraction outside [0, 1], another group size, no parameter.
 
-    The Leader is ranked anew at each call. Source: Li et al. 2017.
+    The Leader is rated anew at each call. Source: Li et al. 2017 (arXiv:1608.08710), section 3.1.
 
-    >>> L1RankedStructureParameterPruner("Filters", 0.5, ("conv1.weight", "conv2.weight"), "leader")
+    >>> L1RankedStructureParameterPruner(
+    ...     group_type="Filters", desired_sparsity=0.5, weights=("conv1.weight", "conv2.weight"),
+    ...     group_dependency="leader"
+    ... )
     Traceback (most recent call last):
         ...
     prunus.errors.SettingError: group_dependency is 'leader', which is unknown. Did you mean 'Leader'?
     """
 
-    group_type: str
-    desired_sparsity: float
-    weights: str | tuple[str, ...]
-    group_dependency: str | None = None
+    noise: float = 0.0
+    group_size: int = 1
+    seed: int = 0
 
     def __post_init__(self) -> None:
-        require_known("group_type", self.group_type, RANKED)
-        require_fraction("desired_sparsity", self.desired_sparsity)
-        if self.group_dependency is not None:
-            require_known("group_dependency", self.group_dependency, ["Leader"])
-        as_names("weights", self.weights)
+        require_fraction("noise", self.noise)
+        require_count("seed", self.seed, 0)
+        if self.group_size != 1:
+            raise SettingError(f"group_size is {self.group_size}, expected 1: larger groups never worked in Distiller")
+        super().__post_init__()
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """The weights."""
-        return as_names("weights", self.weights)
+    def generator_seed(self) -> int:
+        """The seed of the noise."""
+        return self.seed
 
-    def fit(self, chosen: Chosen) -> Iterator[Remark]:
-        """Refuse wrong ranks, and members that do not match the Leader."""
-        yield from fit_ranked(self.group_type, chosen)
-        if self.group_dependency is not None:
-            yield from fit_leader(RANKED[self.group_type], chosen)
+    def criterion(self) -> Criterion:
+        """Return the mean absolute weight, with noise where there is some."""
+        return Noisy(Magnitude(average=True), self.noise) if self.noise else Magnitude(average=True)
 
-    def rule(self, chosen: Chosen, span: Span, model: nn.Module) -> Rule:
-        """Return the ranking by the mean absolute weight."""
-        kind = Ranking if self.group_dependency is None else LedRanking
-        return kind(chosen.all, Magnitude(average=True), RANKED[self.group_type], lambda scene: self.desired_sparsity)
+
+@dataclass(frozen=True, kw_only=True)
+class L1RankedStructureParameterPruner_AGP(Gradual):
+    """Drop the ⌊s(e)·n⌋ structures of each parameter with the smallest mean absolute weight.
+
+    Args:
+        group_type, weights, group_dependency, kwargs: as for every ranked pruner.
+        initial_sparsity, final_sparsity: shares at the first and at the last firing.
+
+    Raises:
+        SettingError: as for every ranked pruner, and where the sparsities do not rise.
+
+    s(e) is that of AutomatedGradualPruner. Source: Li et al. 2017; Zhu and Gupta 2017 (arXiv:1710.01878).
+
+    >>> from prunus.recipes.distiller.blocks import BlockShape
+    >>> pruner = L1RankedStructureParameterPruner_AGP(
+    ...     group_type="Blocks", kwargs=BlockShape((1, 8, 1, 1)), weights="conv.weight", initial_sparsity=0.05,
+    ...     final_sparsity=0.7
+    ... )
+    >>> pruner.structure
+    KernelBlock(kernels=8)
+    """

@@ -1,0 +1,148 @@
+"""Figures of activations, gathered by hooks between one decision and the next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from prunus.errors import RunError, SelectionError, did_you_mean
+from prunus.recipes.distiller.contract import Scene, Verdict
+from prunus.recipes.distiller.ranked import Choosing
+from prunus.select import Target
+
+Figure = Callable[[Tensor], Tensor]
+"""What is averaged of each activation: a map of tensors, value by value."""
+
+
+def activation_of(name: str) -> str:
+    """Return the name of the module whose activations stand for a parameter: Distiller's rule, .conv becomes .relu.
+
+    >>> activation_of("layer1.0.conv2.weight"), activation_of("conv1.weight")
+    ('layer1.0.relu2', 'relu1')
+    """
+    return f".{name.rpartition('.')[0]}".replace(".conv", ".relu").removeprefix(".")
+
+
+def modules_of(chosen: list[Target], written: Mapping[str, str], model: nn.Module) -> dict[str, nn.Module]:
+    """Return the module that stands for each parameter, by its name; ``written`` says where the rule does not hold.
+
+    Errors: SelectionError that names every parameter without one.
+
+    >>> model = nn.Sequential(nn.Conv2d(1, 2, 1), nn.ReLU())
+    >>> target = Target("0.weight", model[0], "weight")
+    >>> modules_of([target], {"0.weight": "1"}, model)
+    {'0.weight': ReLU()}
+    """
+    modules = {name: module for name, module in model.named_modules() if name}
+    wanted = {target.name: written.get(target.name, activation_of(target.name)) for target in chosen}
+    guessed = [target for target in chosen if target.name not in written]
+    own = {target.name for target in guessed if modules.get(wanted[target.name]) is target.module}
+    missing = [name for name, module in wanted.items() if module not in modules or name in own]
+    if missing:
+        shown = [
+            f"{name} (by Distiller's rule {wanted[name]}. {did_you_mean(wanted[name], modules)})" for name in missing
+        ]
+        hint = "name them, as in activations: {layer1.conv.weight: layer1.act}"
+        raise SelectionError(f"no module is known whose activations stand for {', '.join(shown)}; {hint}")
+    return {name: modules[module] for name, module in wanted.items()}
+
+
+@dataclass
+class Gathering:
+    """The mean of a figure over all values of each channel, of the forward passes since it was last asked for.
+
+    Training and validation count alike; sums are in double precision.
+
+    >>> gathering = Gathering(lambda values: (values != 0).double())
+    >>> gathering.add(torch.tensor([[1.0, 0.0], [1.0, 2.0]]))
+    >>> gathering.take("conv1.weight", 2)
+    tensor([1.0000, 0.5000], dtype=torch.float64)
+    """
+
+    figure: Figure
+    sums: Tensor | None = None
+    count: int = 0
+    latest: Tensor | None = None
+
+    @torch.no_grad()
+    def add(self, values: Tensor) -> None:
+        """Add the activations (batch, channels, ...) of one forward pass."""
+        rest = [at for at in range(values.dim()) if at != 1]
+        found = self.figure(values.detach()).sum(dim=rest, dtype=torch.float64).cpu()
+        if self.sums is not None and self.sums.shape != found.shape:
+            raise RunError(f"the module is called with {len(self.sums)} and with {len(found)} channels; it is shared")
+        self.sums = found if self.sums is None else self.sums + found
+        self.count += values.numel() // max(1, values.shape[1])
+
+    def take(self, name: str, channels: int) -> Tensor:
+        """Return the means and begin anew; without a forward pass since, those of before."""
+        if self.sums is not None and self.count:
+            self.latest, self.sums, self.count = self.sums / self.count, None, 0
+        if self.latest is None:
+            raise RunError(f"no forward pass yet, so no activations to rank {name} by; start the policy in epoch 1")
+        if len(self.latest) != channels:
+            raise RunError(f"{name} has {channels} filters, its activations {len(self.latest)} channels")
+        return self.latest
+
+
+@dataclass(eq=False)
+class ActivationRanking(Choosing):
+    """Rank filters by a figure of their activations: the largest go.
+
+    Args:
+        modules: whose outputs stand for a parameter, by its name.
+        figure: what is averaged.
+        sign: -1.0 drops the largest, 1.0 the smallest.
+
+    >>> ActivationRanking.__name__
+    'ActivationRanking'
+    """
+
+    modules: Mapping[str, nn.Module] = field(default_factory=dict)
+    figure: Figure = torch.abs
+    sign: float = -1.0
+
+    def __post_init__(self) -> None:
+        self.gathered = {name: Gathering(self.figure) for name in self.modules}
+        self.handles: list[RemovableHandle] = []
+
+    def begin(self) -> None:
+        """Hang on the modules."""
+        if not self.handles:
+            hooks = ((module, _adding(self.gathered[name])) for name, module in self.modules.items())
+            self.handles = [module.register_forward_hook(hook) for module, hook in hooks]
+
+    def close(self) -> None:
+        """Take the hooks off."""
+        for handle in self.handles:
+            handle.remove()
+        self.handles = []
+
+    def masks(self, scene: Scene) -> Mapping[str, Verdict]:
+        """Return the verdicts, and begin to gather for the next ones."""
+        targets = {target.name: target for target in self.chosen}
+        self.means = {name: one.take(name, len(targets[name].parameter)) for name, one in self.gathered.items()}
+        return super().masks(scene)
+
+    def scores(self, target: Target, scene: Scene) -> Tensor:
+        """Return the means, with the sign."""
+        return self.sign * self.means[target.name].to(target.parameter.device)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return sums, counts and the latest means."""
+        return {name: [one.sums, one.count, one.latest] for name, one in self.gathered.items()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take back what :meth:`state_dict` returned."""
+        for name, (sums, count, latest) in state.items():
+            one = self.gathered[name]
+            one.sums, one.count, one.latest = sums, int(count), latest
+
+
+def _adding(gathering: Gathering) -> Callable[[nn.Module, Any, Tensor], None]:
+    return lambda module, inputs, output: gathering.add(output)

@@ -1,0 +1,90 @@
+"""What pruners with thresholds share: keep what is above a limit; measure weights once and remember it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+from prunus.criteria import Criterion, Magnitude
+from prunus.recipes.distiller.contract import Rule, Scene, Verdict
+from prunus.select import Target
+from prunus.structures import Element, Structure
+
+
+@dataclass(eq=False)
+class Memory:
+    """Measure each weight when it is first asked for, and give the same answer ever after.
+
+    >>> import torch
+    >>> memory = Memory(lambda weight: (float(weight.sum()),))
+    >>> memory.of("fc.weight", torch.ones(2)), memory.of("fc.weight", torch.zeros(2))
+    ((2.0,), (2.0,))
+    """
+
+    measure: Callable[[Tensor], tuple[float, ...]]
+    figures: dict[str, tuple[float, ...]] = field(default_factory=dict)
+
+    def of(self, name: str, weight: Tensor) -> tuple[float, ...]:
+        """Return what was measured of the parameter at first."""
+        if name not in self.figures:
+            self.figures[name] = self.measure(weight)
+        return self.figures[name]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the figures."""
+        return {name: list(figures) for name, figures in self.figures.items()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take back what :meth:`state_dict` returned."""
+        self.figures = {name: tuple(figures) for name, figures in state.items()}
+
+
+@dataclass(eq=False)
+class Thresholding(Rule):
+    """Keep the groups of each parameter whose value is above its limit of the moment.
+
+    Args:
+        chosen: the parameters.
+        limit: the limit of a parameter in a scene.
+        criterion: the value of a group.
+        structure: the groups, by the parameter's name; single weights where there is none.
+        memory: what the limit remembers, to be saved.
+
+    >>> import torch
+    >>> from prunus.recipes.distiller.contract import Scene
+    >>> from prunus.select import targets
+    >>> from prunus.window import Span
+    >>> layer = torch.nn.Linear(2, 1)
+    >>> _ = layer.weight.data.copy_(torch.tensor([[0.1, -0.3]]))
+    >>> rule = Thresholding(targets(layer)[:1], lambda target, scene: 0.2)
+    >>> rule.masks(Scene(0, 0.0, Span(0, 5)))["weight"].mask
+    tensor([[False,  True]])
+    """
+
+    chosen: Sequence[Target]
+    limit: Callable[[Target, Scene], float]
+    criterion: Criterion = field(default_factory=Magnitude)
+    structure: Mapping[str, Structure] = field(default_factory=dict)
+    memory: Memory | None = None
+
+    def masks(self, scene: Scene) -> Mapping[str, Verdict]:
+        """Return a verdict for every parameter."""
+        return {target.name: self._verdict(target, scene) for target in self.chosen}
+
+    def _verdict(self, target: Target, scene: Scene) -> Verdict:
+        weight = scene.weight(target)
+        structure = self.structure.get(target.name, Element())
+        flags = self.criterion.score(weight, structure) > self.limit(target, scene)
+        return Verdict(structure.expand(flags, weight.shape))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what the limit remembers."""
+        return {} if self.memory is None else self.memory.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take back what :meth:`state_dict` returned."""
+        if self.memory is not None:
+            self.memory.load_state_dict(state)
