@@ -49,7 +49,7 @@ class Policy:
     @property
     def name(self) -> str:
         """The policy in words, for messages."""
-        return f"{type(self.action).__name__} in {self.when}"
+        return f"{self.action.title} in {self.when}"
 
 
 class RunningPolicy:

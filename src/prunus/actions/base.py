@@ -114,6 +114,11 @@ class Action(ABC):
     """Whether the action asks how much of its window is over."""
 
     @property
+    def title(self) -> str:
+        """What messages call it."""
+        return type(self).__name__
+
+    @property
     def moments(self) -> tuple[Moment, ...]:
         """Every moment at which the action is due: at ``DURING`` its penalty is asked for, at the others it fires."""
         return (self.moment,)

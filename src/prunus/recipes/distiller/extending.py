@@ -28,6 +28,11 @@ class ActOnce(Action):
 
     extension: Extension
 
+    @property
+    def title(self) -> str:
+        """The class in the file."""
+        return type(self.extension).__name__
+
     def bind(self, site: Site) -> Bound:
         """Remember the model, its optimizer and the masks."""
         return ExtensionBound(self.extension, site)

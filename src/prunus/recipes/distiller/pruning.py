@@ -50,6 +50,11 @@ class PruneByRule(Action):
         """Whether the pruner aims at the end of the window."""
         return self.pruner.gradual
 
+    @property
+    def title(self) -> str:
+        """The class in the file."""
+        return type(self.pruner).__name__
+
     def bind(self, site: Site) -> Bound:
         """Admit the targets and make the rule."""
         site.masks.include(self.chosen.all)

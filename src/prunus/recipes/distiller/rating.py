@@ -32,6 +32,11 @@ class RateByEpoch(Action):
 
     scheduler: LRScheduler
 
+    @property
+    def title(self) -> str:
+        """The class in the file."""
+        return type(self.scheduler).__name__
+
     def bind(self, site: Site) -> Bound:
         """Check that there is an optimizer and take the base rates off its groups."""
         if site.optimizer is None:

@@ -41,6 +41,11 @@ class RegularizeByRule(Action):
     span: Span
     args: RegularizerArgs = field(default_factory=RegularizerArgs)
 
+    @property
+    def title(self) -> str:
+        """The class in the file."""
+        return type(self.regularizer).__name__
+
     def bind(self, site: Site) -> Bound:
         """Admit the targets and evaluate the term once, so that a misfit shows before training."""
         site.masks.include(self.chosen.all)
