@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -101,7 +102,7 @@ class MaskStore:
         """
         for name, mask in masks.items():
             self._require_fit(name, mask)
-        for name, mask in masks.items():
+        for name, mask in _apart(masks).items():
             kept = self._taken_over(name, mask)
             self._kept[name] = kept.bitwise_and_(self._kept[name].to(kept)) if name in self._kept else kept
         self._stale = True
@@ -241,6 +242,14 @@ class MaskStore:
     def _require_target(self, name: str) -> None:
         if name not in self._targets:
             raise SelectionError(f"{name!r} is no target of this store. {did_you_mean(name, self._targets)}")
+
+
+def _apart(masks: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Copy the masks that lie in one memory, which only one name could take over."""
+    times = Counter(mask.untyped_storage().data_ptr() for mask in masks.values())
+    return {
+        name: mask.clone() if times[mask.untyped_storage().data_ptr()] > 1 else mask for name, mask in masks.items()
+    }
 
 
 def pack(flags: Tensor) -> Tensor:

@@ -266,10 +266,10 @@ def test_the_table_follows_every_move() -> None:
 def test_a_state_of_the_wrong_kind_is_refused() -> None:
     p = Parameter(torch.ones(3))
     optimizer = LinBreg([p], implementation="fused")
-    optimizer.state[p] = {"step": 0, "sub_grad": torch.ones(3, dtype=torch.float64)}
+    optimizer.state[p] = {"step": 0, "sub_grad": torch.ones(4)}
     p.grad = torch.ones(3)
     with pytest.raises(
-        CheckpointError, match=r"the state sub_grad is torch.float64 \[3\] on cpu, expected torch.float32"
+        CheckpointError, match=r"the state sub_grad is torch.float32 \[4\] on cpu, expected torch.float32 \[3\]"
     ):
         optimizer.step()
 

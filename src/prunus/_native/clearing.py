@@ -68,7 +68,7 @@ def can_clear(weight: Tensor) -> bool:
     >>> can_clear(torch.zeros(4)), can_clear(torch.zeros(4)[::2])
     (True, False)
     """
-    if not weight.is_cpu or type(weight) not in (Tensor, Parameter):
+    if not weight.is_cpu or type(weight) not in (Tensor, Parameter) or weight.is_neg():
         return False
     return weight.is_contiguous() or torch.empty_like(weight, device="meta").stride() == weight.stride()
 
@@ -79,8 +79,9 @@ def matches(mask: Tensor, weight: Tensor) -> bool:
     >>> matches(torch.zeros(4, dtype=torch.int8), torch.zeros(4)), matches(torch.zeros(4), torch.zeros(4))
     (True, False)
     """
-    return mask.dtype == torch.int8 and mask.device == weight.device and mask.stride() == weight.stride()
+    alike = mask.shape == weight.shape and mask.stride() == weight.stride()
+    return alike and mask.dtype == torch.int8 and mask.device == weight.device
 
 
-def _places(weights: Sequence[Tensor]) -> list[tuple[int, torch.dtype, tuple[int, ...]]]:
-    return [(weight.data_ptr(), weight.dtype, weight.stride()) for weight in weights]
+def _places(weights: Sequence[Tensor]) -> list[tuple[int, torch.dtype, tuple[int, ...], tuple[int, ...]]]:
+    return [(weight.data_ptr(), weight.dtype, weight.shape, weight.stride()) for weight in weights]

@@ -101,18 +101,20 @@ class Steps:
         Args:
             rule: ADABREG, LINBREG, MOMENTUM (LinBreg with a buffer) or PROXSGD.
             numbers: what all tensors share.
-            grads: one for each weight, of one dtype, float32 or bfloat16.
+            grads: one for each weight, of its shape; read as they are where they are float32, or all bfloat16.
             own: for AdaBreg each tensor's (1 / root of the second bias correction, -lr / first bias correction).
             count: whether to leave in ``alive`` how many entries of each weight are not zero.
 
         Raises:
             MemoryError: there was none left for the sums of groups; nothing has moved.
         """
-        grads = [g if g.stride() == s else _laid_out(g, s) for g, s in zip(grads, self.strides, strict=True)]
+        narrow = all(g.dtype == torch.bfloat16 for g in grads)
+        dtype = torch.bfloat16 if narrow else torch.float32
+        grads = [g if _fits(g, dtype, s) else _laid_out(g, dtype, s) for g, s in zip(grads, self.strides, strict=True)]
         self.table[1::WIDTH] = array("q", [g.data_ptr() for g in grads])
         for place, column in enumerate(zip(*own, strict=True), 1):
             self.scalars[place::3] = array("d", column)
-        flags = NARROW_WEIGHT * _is_narrow(self.weights) + NARROW_GRAD * _is_narrow(grads)
+        flags = NARROW_WEIGHT * (self.weights[0].dtype == torch.bfloat16) + NARROW_GRAD * narrow
         shared = array("d", numbers)
         pool, threads = team()
         failed = _kernel()(
@@ -124,13 +126,14 @@ class Steps:
         torch.autograd.graph.increment_version(self.weights)
 
 
-def _laid_out(grad: Tensor, stride: tuple[int, ...]) -> Tensor:
+def _fits(grad: Tensor, dtype: torch.dtype, stride: tuple[int, ...]) -> bool:
+    """Say whether the memory of a gradient holds its values as the kernel reads them."""
+    return grad.stride() == stride and grad.dtype == dtype and not (grad.is_neg() or grad._is_zerotensor())
+
+
+def _laid_out(grad: Tensor, dtype: torch.dtype, stride: tuple[int, ...]) -> Tensor:
     """Copy a gradient to the memory layout of its weight."""
-    return torch.empty_strided(grad.shape, stride, dtype=grad.dtype).copy_(grad)
-
-
-def _is_narrow(tensors: Sequence[Tensor]) -> bool:
-    return tensors[0].dtype == torch.bfloat16
+    return torch.empty_strided(grad.shape, stride, dtype=dtype).copy_(grad)
 
 
 def _addresses(state: Sequence[Tensor]) -> list[int]:
@@ -141,7 +144,7 @@ def _addresses(state: Sequence[Tensor]) -> list[int]:
 def _places(weights: Sequence[Tensor], states: Sequence[Sequence[Tensor]]) -> list[Any]:
     """Return where the tensors lie, and how."""
     kept = [[tensor.data_ptr() for tensor in state] for state in states]
-    return [(w.data_ptr(), w.dtype, w.stride(), place) for w, place in zip(weights, kept, strict=True)]
+    return [(w.data_ptr(), w.dtype, w.shape, w.stride(), place) for w, place in zip(weights, kept, strict=True)]
 
 
 def _start(values: array[Any]) -> int:

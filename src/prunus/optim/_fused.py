@@ -78,7 +78,7 @@ class FusedGroup:
         return next((count for part in self.parts if (count := part.survivors(parameter)) is not None), None)
 
     def _look(self) -> list[Any]:
-        return [self.reg.structure, *[(p.data_ptr(), p.dtype, p.stride()) for p in self.params]]
+        return [self.reg.structure, *[(p.data_ptr(), p.dtype, p.shape, p.stride()) for p in self.params]]
 
     def _parts(self, states: Sequence[dict[str, Any]], keys: tuple[str, ...]) -> Iterator[Part]:
         """Yield one table for each dtype; empty parameters need none."""

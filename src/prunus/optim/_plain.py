@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from copy import deepcopy
 from itertools import chain
 from typing import Any
@@ -9,8 +10,9 @@ from typing import Any
 from torch import Tensor
 from torch.optim import Optimizer
 
-from prunus.errors import CheckpointError
+from prunus.errors import CheckpointError, SettingError
 from prunus.optim.mirror import dual_dtype
+from prunus.regularizers import Regularizer
 
 # Belongs to the machine at hand, not to the training run that is resumed.
 OF_THIS_RUN = ("implementation",)
@@ -58,6 +60,7 @@ class Loading:
         for index, (group, other) in enumerate(zip(ours, theirs, strict=True)):
             _require_same_group(index, group, other)
         self.saved = saved
+        self._require_duals(bool(getattr(optimizer, "has_dual", True)))
         for parameter, name, value in self._tensors():
             if value.shape != parameter.shape:
                 raise CheckpointError(
@@ -65,15 +68,20 @@ class Loading:
                     f"{tuple(parameter.shape)}. The saved state belongs to another model"
                 )
 
+    def _require_duals(self, expected: bool) -> None:
+        """Raise CheckpointError where a parameter that has trained has no dual, or one that nobody would use."""
+        for key, state in self.saved["state"].items():
+            if state and ("sub_grad" in state) != expected:
+                what = "no dual (sub_grad)" if expected else "a dual (sub_grad), which this optimizer does not keep"
+                raise CheckpointError(f"the saved state of parameter {key} has {what}: another optimizer wrote it")
+
     def finish(self, optimizer: Optimizer) -> None:
         """Put the live regularizers back, with the saved λ and random state, and the state at full precision."""
         for group, before, other in zip(optimizer.param_groups, self.live, self.saved["param_groups"], strict=True):
             reg = before["reg"]
             group.update({key: before[key] for key in OF_THIS_RUN}, reg=reg)
             group.update({key: before[key] for key in LATER if key in before and key not in other})
-            reg.lamda = other["reg"]["lamda"]
-            if "state" in other["reg"]:
-                reg.load_state_dict(deepcopy(other["reg"]["state"]))
+            take_(reg, other["reg"])
         for parameter, name, value in self._tensors():
             own = value.detach().to(device=parameter.device, dtype=dual_dtype(parameter), copy=True)
             optimizer.state[parameter][name] = own
@@ -103,6 +111,24 @@ def _require_same_group(index: int, group: dict[str, Any], saved: dict[str, Any]
             f"group {index} has the regularizer {kind}, the saved state is of {other}. "
             "Only λ is taken from a checkpoint; build the optimizer with the regularizer it was saved with"
         )
+    try:
+        take_(deepcopy(group["reg"]), saved["reg"])
+    except (AttributeError, KeyError, RuntimeError, SettingError, TypeError) as fault:
+        raise CheckpointError(f"the regularizer of group {index} of the saved state is damaged: {fault}") from fault
+
+
+def take_(reg: Regularizer, saved: Mapping[str, Any]) -> None:
+    """Give a regularizer its saved λ and random state.
+
+    >>> from prunus.regularizers import RegL1
+    >>> reg = RegL1(0.5)
+    >>> take_(reg, {"name": "l1", "lamda": 0.25})
+    >>> reg
+    RegL1(lamda=0.25)
+    """
+    reg.lamda = saved["lamda"]
+    if "state" in saved:
+        reg.load_state_dict(deepcopy(saved["state"]))
 
 
 def _kind(settings: dict[str, Any]) -> str:

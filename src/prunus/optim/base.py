@@ -22,7 +22,7 @@ from prunus.optim._plain import Loading, plain_group
 from prunus.optim.checks import misfits, parameter_name, raise_all, require_not_captured
 from prunus.optim.decay import decayed
 from prunus.optim.lambda_change import settle_
-from prunus.optim.mirror import dual_dtype, start_dual
+from prunus.optim.mirror import dual_dtype, follow_, start_dual
 from prunus.optim.nonfinite import screened
 from prunus.optim.settings import setting_faults
 from prunus.regularizers import RegNone, Regularizer
@@ -202,6 +202,8 @@ class BregmanOptimizer(Optimizer):
         if table is None or not table.fits(params, group):
             if group["implementation"] == "fused":
                 raise_all(type(self).__name__, list(misfits(self.param_groups, index, self._obstacle)))
+            for p in params:
+                follow_(self.state.get(p, {}), dual_dtype(p))
             table = self._tables[index] = FusedGroup(params, group, self._obstacle)
         return table
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -18,6 +20,19 @@ def dual_dtype(parameter: Tensor) -> torch.dtype:
     (torch.float32, torch.float64)
     """
     return parameter.dtype if parameter.dtype.itemsize >= 4 else torch.float32
+
+
+def follow_(state: dict[str, Any], dtype: torch.dtype) -> None:
+    """Bring a state to the precision that goes with its parameter, where the model was moved to another since.
+
+    >>> state = {"step": 1, "sub_grad": torch.zeros(1)}
+    >>> follow_(state, torch.float64)
+    >>> state["sub_grad"].dtype
+    torch.float64
+    """
+    for name, kept in state.items():
+        if isinstance(kept, Tensor) and kept.dtype != dtype:
+            state[name] = kept.to(dtype)
 
 
 def start_dual(parameter: Tensor, reg: Regularizer, delta: float) -> Tensor:
