@@ -12,7 +12,14 @@ from torch import Tensor, nn
 
 from prunus.errors import CheckpointError, RecipeError
 from prunus.recipes import distiller
-from prunus.recipes.distiller import DistillerScheduler, PolicyLoss, RegularizationPolicy, RegularizerArgs
+from prunus.recipes.distiller import (
+    DistillerScheduler,
+    PolicyLoss,
+    PrunerArgs,
+    PruningPolicy,
+    RegularizationPolicy,
+    RegularizerArgs,
+)
 from prunus.recipes.distiller.contract import (
     Chosen,
     Extension,
@@ -137,8 +144,8 @@ class TestRegularizers:
         assert values == [True, False, True, False, True]
         assert scheduler.before_backward_pass(5, 0, 1, loss, return_loss_components=True) == PolicyLoss(loss, [])
 
-    @pytest.mark.parametrize(("keep", "left"), [(True, 30), (False, 0)])
-    def test_what_a_threshold_removes_stays_removed_only_if_kept(self, keep: bool, left: int) -> None:
+    @pytest.mark.parametrize("keep", [True, False])
+    def test_what_a_threshold_removes_stays_removed_only_if_kept(self, keep: bool) -> None:
         scheduler = empty()
         policy = RegularizationPolicy(Pull(threshold=0.1), RegularizerArgs(keep_mask=keep))
         scheduler.add_policy(policy, starting_epoch=0, ending_epoch=3, frequency=2)
@@ -148,7 +155,6 @@ class TestRegularizers:
         assert after_epoch[1] == 0  # in an epoch without the policy weights grow again
         assert after_epoch[2] > 0
         assert (after_epoch[4] == after_epoch[2]) == keep
-        assert (after_epoch[4] > left - left) == keep
 
     def test_a_threshold_leaves_a_pruners_mask_alone(self) -> None:
         scheduler = empty()
@@ -226,8 +232,6 @@ class TestScale:
     @pytest.mark.parametrize(("copies", "factor"), [(True, 2.0), (False, 1.0)])
     @pytest.mark.filterwarnings("ignore:.*use_double_copies:prunus.errors.NoEffect")
     def test_it_acts_in_the_forward_pass_of_double_copies_alone(self, copies: bool, factor: float) -> None:
-        from prunus.recipes.distiller import PrunerArgs, PruningPolicy
-
         scheduler = empty()
         args = PrunerArgs(use_double_copies=copies, mask_on_forward_only=True)
         scheduler.add_policy(PruningPolicy(DropNegative(scale=2.0), args), epochs=[0])

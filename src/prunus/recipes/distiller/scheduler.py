@@ -28,7 +28,7 @@ LOG = logging.getLogger(__name__)
 
 
 class LossComponent(NamedTuple):
-    """One term of a loss, by the class that adds it.
+    """One term of a loss, by the class that adds it, as a figure for a log.
 
     >>> LossComponent("L1Regularizer_loss", torch.tensor(0.5)).name
     'L1Regularizer_loss'
@@ -186,8 +186,8 @@ class DistillerScheduler(CompressionScheduler):
         """Return the loss with the terms of all regularizers; with ``return_loss_components`` those beside it too."""
         self._require_place(epoch, optimizer)
         terms = self.penalties()
-        parts = [LossComponent(_loss_name(policy.action), term) for policy, term in terms]
-        found = [part.value for part in parts]
+        parts = [LossComponent(_loss_name(policy.action), term.detach()) for policy, term in terms]
+        found = [term for _, term in terms]
         total = sum(found[1:], start=found[0]) if found else None
         self._penalty = None if total is None else total.detach()
         overall = loss if total is None else loss + total
