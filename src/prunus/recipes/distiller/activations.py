@@ -69,6 +69,10 @@ class Gathering:
     count: int = 0
     latest: Tensor | None = None
 
+    def __call__(self, module: nn.Module, inputs: Any, output: Tensor) -> None:
+        """Add the output, as a forward hook; an object, so that a copied model feeds the copy."""
+        self.add(output)
+
     @torch.no_grad()
     def add(self, values: Tensor) -> None:
         """Add the activations (batch, channels, ...) of one forward pass."""
@@ -114,7 +118,7 @@ class ActivationRanking(Choosing):
     def begin(self) -> None:
         """Hang on the modules."""
         if not self.handles:
-            hooks = ((module, _adding(self.gathered[name])) for name, module in self.modules.items())
+            hooks = ((module, self.gathered[name]) for name, module in self.modules.items())
             self.handles = [module.register_forward_hook(hook) for module, hook in hooks]
 
     def close(self) -> None:
@@ -142,7 +146,3 @@ class ActivationRanking(Choosing):
         for name, (sums, count, latest) in state.items():
             one = self.gathered[name]
             one.sums, one.count, one.latest = sums, int(count), latest
-
-
-def _adding(gathering: Gathering) -> Callable[[nn.Module, Any, Tensor], None]:
-    return lambda module, inputs, output: gathering.add(output)

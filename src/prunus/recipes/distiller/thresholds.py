@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -42,16 +43,62 @@ class Memory:
         self.figures = {name: tuple(figures) for name, figures in state.items()}
 
 
+def nothing(weight: Tensor) -> tuple[float, ...]:
+    """Measure nothing.
+
+    >>> import torch
+    >>> nothing(torch.ones(2))
+    ()
+    """
+    return ()
+
+
 @dataclass(eq=False)
-class Thresholding(Rule):
-    """Keep the groups of each parameter whose value is above its limit of the moment.
+class Remembering(Rule):
+    """Base of rules that go by what weights were like when first asked.
 
     Args:
         chosen: the parameters.
-        limit: the limit of a parameter in a scene.
+        limit: the limit of a parameter in a scene, told what was measured of it at first.
+        memory: what is measured.
+
+    >>> Remembering.masks is Thresholding.masks
+    True
+    """
+
+    chosen: Sequence[Target]
+    limit: Callable[[Target, Scene, tuple[float, ...]], float]
+    memory: Memory = field(default_factory=lambda: Memory(nothing))
+
+    def masks(self, scene: Scene) -> Mapping[str, Verdict]:
+        """Return a verdict for every parameter."""
+        return {target.name: self._verdict_on(target, scene) for target in self.chosen}
+
+    def _verdict_on(self, target: Target, scene: Scene) -> Verdict:
+        weight = scene.weight(target)
+        limit = self.limit(target, scene, self.memory.of(target.name, weight))
+        return Verdict(self.keep(target, weight, limit, scene))
+
+    @abstractmethod
+    def keep(self, target: Target, weight: Tensor, limit: float, scene: Scene) -> Tensor:
+        """Return the mask of a parameter, given its limit."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what was measured."""
+        return self.memory.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take back what :meth:`state_dict` returned."""
+        self.memory.load_state_dict(state)
+
+
+@dataclass(eq=False)
+class Thresholding(Remembering):
+    """Keep the groups of each parameter whose value is above its limit of the moment.
+
+    Args:
         criterion: the value of a group.
         structure: the groups, by the parameter's name; single weights where there is none.
-        memory: what the limit remembers, to be saved.
 
     >>> import torch
     >>> from prunus.recipes.distiller.contract import Scene
@@ -59,32 +106,15 @@ class Thresholding(Rule):
     >>> from prunus.window import Span
     >>> layer = torch.nn.Linear(2, 1)
     >>> _ = layer.weight.data.copy_(torch.tensor([[0.1, -0.3]]))
-    >>> rule = Thresholding(targets(layer)[:1], lambda target, scene: 0.2)
+    >>> rule = Thresholding(targets(layer)[:1], lambda target, scene, figures: 0.2)
     >>> rule.masks(Scene(0, 0.0, Span(0, 5)))["weight"].mask
     tensor([[False,  True]])
     """
 
-    chosen: Sequence[Target]
-    limit: Callable[[Target, Scene], float]
     criterion: Criterion = field(default_factory=Magnitude)
     structure: Mapping[str, Structure] = field(default_factory=dict)
-    memory: Memory | None = None
 
-    def masks(self, scene: Scene) -> Mapping[str, Verdict]:
-        """Return a verdict for every parameter."""
-        return {target.name: self._verdict(target, scene) for target in self.chosen}
-
-    def _verdict(self, target: Target, scene: Scene) -> Verdict:
-        weight = scene.weight(target)
+    def keep(self, target: Target, weight: Tensor, limit: float, scene: Scene) -> Tensor:
+        """Return the mask of what is above the limit."""
         structure = self.structure.get(target.name, Element())
-        flags = self.criterion.score(weight, structure) > self.limit(target, scene)
-        return Verdict(structure.expand(flags, weight.shape))
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return what the limit remembers."""
-        return {} if self.memory is None else self.memory.state_dict()
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take back what :meth:`state_dict` returned."""
-        if self.memory is not None:
-            self.memory.load_state_dict(state)
+        return structure.expand(self.criterion.score(weight, structure) > limit, weight.shape)

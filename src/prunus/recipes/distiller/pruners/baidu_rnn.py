@@ -78,4 +78,4 @@ class BaiduRNNPruner(Pruner):
 
     def rule(self, chosen: Chosen, span: Span, model: nn.Module) -> Rule:
         """Return the thresholds."""
-        return Thresholding(chosen.all, lambda target, scene: self.threshold(scene.epoch, span))
+        return Thresholding(chosen.all, lambda target, scene, figures: self.threshold(scene.epoch, span))

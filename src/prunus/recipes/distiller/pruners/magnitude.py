@@ -58,4 +58,4 @@ class MagnitudeParameterPruner(Pruner):
     def rule(self, chosen: Chosen, span: Span, model: nn.Module) -> Rule:
         """Return the thresholds."""
         limits = by_target(self.thresholds, chosen)
-        return Thresholding(chosen.all, lambda target, scene: limits[target.name])
+        return Thresholding(chosen.all, lambda target, scene, figures: limits[target.name])

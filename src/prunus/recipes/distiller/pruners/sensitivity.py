@@ -78,10 +78,10 @@ class SensitivityPruner(Pruner):
 
     def rule(self, chosen: Chosen, span: Span, model: nn.Module) -> Rule:
         """Return the thresholds, with a memory of the deviations."""
-        factors, memory = by_target(self.sensitivities, chosen), Memory(deviation)
+        factors = by_target(self.sensitivities, chosen)
 
-        def limit(target: Target, scene: Scene) -> float:
-            return factors[target.name] * memory.of(target.name, scene.weight(target))[0]
+        def limit(target: Target, scene: Scene, figures: tuple[float, ...]) -> float:
+            return factors[target.name] * figures[0]
 
         alive = [target for target in chosen.all if target.parameter.numel() > 1]
-        return Thresholding(alive, limit, memory=memory)
+        return Thresholding(alive, limit, Memory(deviation))

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from torch import Tensor, nn
 
 from prunus.criteria import Magnitude
 from prunus.errors import SettingError, require_number
-from prunus.recipes.distiller.contract import Chosen, Pruner, Remark, Rule, Scene, Verdict
+from prunus.recipes.distiller.contract import Chosen, Pruner, Remark, Rule, Scene
 from prunus.recipes.distiller.keyed import ALL, by_target, fit_all, named_in, require_values
 from prunus.recipes.distiller.pruners.sensitivity import fit_deviations
-from prunus.recipes.distiller.thresholds import Memory
+from prunus.recipes.distiller.thresholds import Memory, Remembering
 from prunus.select import Target
 from prunus.structures import Element
 from prunus.window import Span
@@ -31,43 +30,22 @@ def mean_and_deviation(weight: Tensor) -> tuple[float, ...]:
 
 
 @dataclass(eq=False)
-class Splicing(Rule):
-    """Drop what is below the middle times ``low``, keep what is at least the middle times ``high``, leave the rest.
+class Splicing(Remembering):
+    """Drop what is below the limit times ``low``, keep what is at least the limit times ``high``, leave the rest.
 
-    Args:
-        chosen: the parameters.
-        middle: mean plus deviation times sensitivity, of a parameter in a scene.
-        low, high: the factors.
-        memory: of means and deviations.
-
-    >>> Splicing([], lambda target, scene: 0.1, 0.9, 1.1, Memory(mean_and_deviation)).masks(Scene(0, 0.0, Span(0, 5)))
+    >>> Splicing([], lambda target, scene, figures: 0.1).masks(Scene(0, 0.0, Span(0, 5)))
     {}
     """
 
-    chosen: Sequence[Target]
-    middle: Callable[[Target, Scene], float]
-    low: float
-    high: float
-    memory: Memory
+    low: float = 1.0
+    high: float = 1.0
 
-    def masks(self, scene: Scene) -> Mapping[str, Verdict]:
-        """Return a verdict for every parameter."""
-        return {target.name: self._verdict(target, scene) for target in self.chosen}
-
-    def _verdict(self, target: Target, scene: Scene) -> Verdict:
-        weight, middle = scene.weight(target), self.middle(target, scene)
+    def keep(self, target: Target, weight: Tensor, limit: float, scene: Scene) -> Tensor:
+        """Return the mask; without one before, everything was alive."""
         sizes = Magnitude().score(weight, Element()).reshape(weight.shape)
         before = scene.previous.get(target.name)
-        stays = sizes >= middle * self.low
-        return Verdict(stays if before is None else stays & (before | (sizes >= middle * self.high)))
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return means and deviations."""
-        return self.memory.state_dict()
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take back what :meth:`state_dict` returned."""
-        self.memory.load_state_dict(state)
+        stays = sizes >= limit * self.low
+        return stays if before is None else stays & (before | (sizes >= limit * self.high))
 
 
 @dataclass(frozen=True)
@@ -127,11 +105,12 @@ class SplicingPruner(Pruner):
 
     def rule(self, chosen: Chosen, span: Span, model: nn.Module) -> Rule:
         """Return the splicing, with a memory of means and deviations."""
-        factors, memory = by_target(self.sensitivities, chosen), Memory(mean_and_deviation)
+        factors = by_target(self.sensitivities, chosen)
 
-        def middle(target: Target, scene: Scene) -> float:
-            mean, deviation = memory.of(target.name, scene.weight(target))
+        def middle(target: Target, scene: Scene, figures: tuple[float, ...]) -> float:
+            mean, deviation = figures
             growth = (scene.epoch - span.start) * self.sensitivity_multiplier + 1
             return mean + deviation * factors[target.name] * growth
 
-        return Splicing(chosen.all, middle, self.low_thresh_mult, self.hi_thresh_mult, memory)
+        memory = Memory(mean_and_deviation)
+        return Splicing(chosen.all, middle, memory, self.low_thresh_mult, self.hi_thresh_mult)

@@ -73,5 +73,9 @@ class StructureParameterPruner(Pruner):
         """Return the thresholds."""
         regimes = by_target(self.reg_regims, chosen)
         structures = {name: THRESHOLDS[group] for name, (_, group) in regimes.items()}
-        criterion = CRITERIA[self.threshold_criteria]
-        return Thresholding(chosen.all, lambda target, scene: regimes[target.name][0], criterion, structures)
+        return Thresholding(
+            chosen.all,
+            lambda target, scene, figures: regimes[target.name][0],
+            criterion=CRITERIA[self.threshold_criteria],
+            structure=structures,
+        )
