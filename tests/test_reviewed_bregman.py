@@ -9,11 +9,12 @@ import torch
 from torch import nn
 
 from prunus import _native
-from prunus.errors import CheckpointError
+from prunus.errors import CheckpointError, SettingError
 from prunus.masks import MaskStore
 from prunus.optim import AdaBreg, LinBreg, ProxSGD
 from prunus.regularizers import RegL1, RegSoftBernoulli
 from prunus.select import targets
+from prunus.steering import LambdaScheduler
 
 IMPLEMENTATIONS = ["auto", "foreach", "loop"]
 MEMBERS = [AdaBreg, LinBreg, ProxSGD]
@@ -157,3 +158,22 @@ def test_the_state_of_an_optimizer_with_a_dual_is_none_of_one_without():
 
 def test_weights_that_are_negated_by_a_flag_are_no_work_for_the_kernels():
     assert not _native.can_clear(torch._neg_view(torch.ones(4)))
+
+
+def test_a_parameter_that_a_group_names_twice_is_refused():
+    weight = nn.Parameter(torch.ones(2))
+    with (
+        pytest.warns(UserWarning, match="duplicate"),
+        pytest.raises(SettingError, match="is in the group twice"),
+    ):
+        LinBreg([weight, weight])
+
+
+@pytest.mark.parametrize("value", [float("nan"), -1.0, 1e9, "1"])
+def test_a_damaged_lambda_is_refused_and_nothing_taken_over(value):
+    scheduler = LambdaScheduler(0.1, 0.9)
+    state = {**LambdaScheduler(0.2, 0.8).get_state(), "lambda_value": value}
+    before = scheduler.get_state()
+    with pytest.raises(SettingError, match="initial_lambda"):
+        scheduler.load_state(state)
+    assert scheduler.get_state() == before

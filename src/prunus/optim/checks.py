@@ -42,8 +42,12 @@ def misfits(
     if isinstance(reg, Regularizer) and any(reg is other["reg"] for other in groups[:index]):
         shared = "reg is also the reg of another group, so one λ would steer both; pass a copy.deepcopy"
         yield SettingError(f"group {index}: {shared}")
+    seen: set[int] = set()
     for p in group["params"]:
         name = parameter_name(group, index, p)
+        if id(p) in seen:
+            yield SettingError(f"{name} is in the group twice, so every step would be taken twice; leave one out")
+        seen.add(id(p))
         if p.is_complex():
             yield SettingError(f"{name} is complex; split it with torch.view_as_real")
         elif isinstance(reg, Regularizer) and (reason := _refusal(reg, p)):

@@ -153,13 +153,16 @@ class FeedbackLoop(Steering):
         loses is named in one NoEffect warning. To steer elsewhere after a resume, assign to the attribute.
 
         Raises:
-            SettingError: missing or unknown keys.
+            SettingError: missing or unknown keys, or values that no run can have saved; nothing is taken over then.
         """
         odd = (set(self.saved) - set(state)) | (set(state) - {*self.saved, *self.optional})
         if odd:
             kind = type(self).__name__
             raise SettingError(f"the state of {kind} has missing or unknown keys: {', '.join(sorted(odd))}")
-        given = [name for name in state if name in inspect.signature(type(self)).parameters]
+        known = inspect.signature(type(self)).parameters
+        settings = {name: state.get(name, getattr(self, name)) for name in known}
+        type(self)(**{**settings, "initial_lambda": state["lambda_value"]})  # refuses what is out of range
+        given = [name for name in state if name in known]
         changed = [(name, getattr(self, name), state[name]) for name in given if getattr(self, name) != state[name]]
         for name, value in state.items():
             setattr(self, name, _plain(value))
