@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from prunus.errors import NoEffect, RecipeError, RunError, ScoreError, SelectionError
 from prunus.recipes import distiller
@@ -49,6 +49,17 @@ def fails(name: str, settings: dict[str, Any], message: str, **timing: Any) -> N
 
 def notices(scheduler: DistillerScheduler) -> str:
     return " | ".join(notice.message for notice in scheduler.notices)
+
+
+class Shared(nn.Module):
+    """The layers of the example, with one ReLU for both."""
+
+    def __init__(self, model: nn.Sequential) -> None:
+        super().__init__()
+        self.conv1, self.conv2, self.fc, self.relu = model.conv1, model.conv2, model.fc, nn.ReLU(inplace=True)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.fc(self.relu(self.conv2(self.relu(self.conv1(images)))).flatten(1))
 
 
 @pytest.mark.parametrize("name", RANKED)
@@ -266,10 +277,23 @@ class TestActivations:
         run(distiller.load(model, sgd(model), source), 4)
 
     def test_a_layer_does_not_stand_for_itself_unasked(self) -> None:
-        model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU())
+        model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Flatten())
         source = schedule(self.name, {**HALF, "group_type": "Filters", "weights": "0.weight"})
         with pytest.raises(SelectionError, match="no module is known whose activations stand for 0.weight"):
             distiller.load(model, sgd(model), source)
+
+    def test_where_no_module_has_the_name_the_graph_says_what_a_relu_reads(self) -> None:
+        """One ReLU for two layers, as in torchvision's networks, ranks as one each would."""
+        found = []
+        for shared in (False, True):
+            model = convolutional()
+            if shared:
+                model = Shared(model)
+            settings = {**EXAMPLES[self.name], "weights": ["conv1.weight", "conv2.weight"]}
+            scheduler = distiller.load(model, sgd(model), schedule(self.name, settings))
+            run(scheduler, 4)
+            found.append([scheduler.masks["conv1.weight"], scheduler.masks["conv2.weight"]])
+        assert torch.equal(found[0][0], found[1][0]) and torch.equal(found[0][1], found[1][1])
 
     def test_modules_of_other_parameters(self) -> None:
         settings = {**EXAMPLES[self.name], "activations": {"fc.weight": "relu1"}}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from torch.utils.hooks import RemovableHandle
 from prunus.errors import RunError, SelectionError, did_you_mean
 from prunus.recipes.distiller.contract import Scene, Verdict
 from prunus.recipes.distiller.ranked import Choosing
+from prunus.recipes.distiller.rectified import before_relu
 from prunus.select import Target
 
 Figure = Callable[[Tensor], Tensor]
@@ -28,28 +29,52 @@ def activation_of(name: str) -> str:
     return f".{name.rpartition('.')[0]}".replace(".conv", ".relu").removeprefix(".")
 
 
-def modules_of(chosen: list[Target], written: Mapping[str, str], model: nn.Module) -> dict[str, nn.Module]:
-    """Return the module that stands for each parameter, by its name; ``written`` says where the rule does not hold.
+class Source(NamedTuple):
+    """A module whose outputs are the activations, or become them in a ReLU.
 
-    Errors: SelectionError that names every parameter without one.
+    >>> Source(nn.ReLU()).rectify
+    False
+    """
+
+    module: nn.Module
+    rectify: bool = False
+
+
+def sources_of(chosen: Sequence[Target], written: Mapping[str, str], model: nn.Module) -> dict[str, Source]:
+    """Return where each parameter's activations come from: as ``written``, by Distiller's rule, or from the graph.
+
+    Errors: SelectionError that names every parameter without any.
 
     >>> model = nn.Sequential(nn.Conv2d(1, 2, 1), nn.ReLU())
     >>> target = Target("0.weight", model[0], "weight")
-    >>> modules_of([target], {"0.weight": "1"}, model)
-    {'0.weight': ReLU()}
+    >>> sources_of([target], {"0.weight": "1"}, model), sources_of([target], {}, model)
+    ({'0.weight': Source(module=ReLU(), rectify=False)},
+     {'0.weight': Source(module=Conv2d(1, 2, kernel_size=(1, 1), stride=(1, 1)), rectify=True)})
     """
     modules = {name: module for name, module in model.named_modules() if name}
     wanted = {target.name: written.get(target.name, activation_of(target.name)) for target in chosen}
-    guessed = [target for target in chosen if target.name not in written]
-    own = {target.name for target in guessed if modules.get(wanted[target.name]) is target.module}
-    missing = [name for name, module in wanted.items() if module not in modules or name in own]
-    if missing:
-        shown = [
-            f"{name} (by Distiller's rule {wanted[name]}. {did_you_mean(wanted[name], modules)})" for name in missing
-        ]
+    known = {name: Source(modules[module]) for name, module in wanted.items() if module in modules}
+    unknown = [target for target in chosen if _is_missing(target, known, written)]
+    if unknown:
+        traced = before_relu([target.module for target in unknown], model)
+        _require_all([target for target in unknown if target.module not in traced], wanted, modules)
+        known |= {target.name: Source(traced[target.module], rectify=True) for target in unknown}
+    return {target.name: known[target.name] for target in chosen}
+
+
+def _is_missing(target: Target, known: Mapping[str, Source], written: Mapping[str, str]) -> bool:
+    """A layer stands for itself only where that is written."""
+    if target.name not in known:
+        return True
+    return known[target.name].module is target.module and target.name not in written
+
+
+def _require_all(missing: Sequence[Target], wanted: Mapping[str, str], modules: Mapping[str, nn.Module]) -> None:
+    names = [(target.name, wanted[target.name]) for target in missing]
+    shown = [f"{name} (by Distiller's rule {module}. {did_you_mean(module, modules)})" for name, module in names]
+    if shown:
         hint = "name them, as in activations: {layer1.conv.weight: layer1.act}"
         raise SelectionError(f"no module is known whose activations stand for {', '.join(shown)}; {hint}")
-    return {name: modules[module] for name, module in wanted.items()}
 
 
 @dataclass
@@ -65,6 +90,7 @@ class Gathering:
     """
 
     figure: Figure
+    rectify: bool = False
     sums: Tensor | None = None
     count: int = 0
     latest: Tensor | None = None
@@ -76,6 +102,7 @@ class Gathering:
     @torch.no_grad()
     def add(self, values: Tensor) -> None:
         """Add the activations (batch, channels, ...) of one forward pass."""
+        values = values.relu() if self.rectify else values
         rest = [at for at in range(values.dim()) if at != 1]
         found = self.figure(values.detach()).sum(dim=rest, dtype=torch.float64).cpu()
         if self.sums is not None and self.sums.shape != found.shape:
@@ -99,7 +126,7 @@ class ActivationRanking(Choosing):
     """Rank filters by a figure of their activations: the largest go.
 
     Args:
-        modules: whose outputs stand for a parameter, by its name.
+        sources: whose outputs stand for a parameter, by its name.
         figure: what is averaged.
         sign: -1.0 drops the largest, 1.0 the smallest.
 
@@ -107,18 +134,18 @@ class ActivationRanking(Choosing):
     'ActivationRanking'
     """
 
-    modules: Mapping[str, nn.Module] = field(default_factory=dict)
+    sources: Mapping[str, Source] = field(default_factory=dict)
     figure: Figure = torch.abs
     sign: float = -1.0
 
     def __post_init__(self) -> None:
-        self.gathered = {name: Gathering(self.figure) for name in self.modules}
+        self.gathered = {name: Gathering(self.figure, one.rectify) for name, one in self.sources.items()}
         self.handles: list[RemovableHandle] = []
 
     def begin(self) -> None:
         """Hang on the modules."""
         if not self.handles:
-            hooks = ((module, self.gathered[name]) for name, module in self.modules.items())
+            hooks = ((one.module, self.gathered[name]) for name, one in self.sources.items())
             self.handles = [module.register_forward_hook(hook) for module, hook in hooks]
 
     def close(self) -> None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from prunus.errors import SettingError
-from prunus.recipes.distiller.activations import ActivationRanking, Figure, modules_of
+from prunus.recipes.distiller.activations import ActivationRanking, Figure, sources_of
 from prunus.recipes.distiller.contract import Chosen, Remark, Rule
 from prunus.recipes.distiller.structured import FILTERS, Gradual, Settled, StructuredPruner
 from prunus.window import Span
@@ -39,8 +39,8 @@ class ActivationRanked(StructuredPruner):
     """Base of the four: filters, and the modules whose outputs rate them.
 
     Args:
-        activations: module by parameter name, where Distiller's rule (``.conv`` becomes ``.relu``) finds none or
-            another (not in Distiller).
+        activations: module by parameter name, where Distiller's rule (``.conv`` becomes ``.relu``) finds another or
+            none, and no ReLU reads the convolution, or its norm, in the traced model (not in Distiller).
 
     >>> ActivationRanked.figure(torch.tensor([0.0]))
     tensor([100.], dtype=torch.float64)
@@ -71,9 +71,9 @@ class ActivationRanked(StructuredPruner):
     def rule(self, chosen: Chosen, span: Span, model: nn.Module) -> Rule:
         """Return the ranking by the outputs of the modules; SelectionError where there is none."""
         written = {chosen.named[name].name: module for name, module in self.activations.items()}
-        modules = modules_of(chosen.all, written, model)
+        sources = sources_of(chosen.all, written, model)
         led = self.group_dependency is not None
-        return ActivationRanking(chosen.all, self.structure, self.level(), led, modules, type(self).figure, self.sign)
+        return ActivationRanking(chosen.all, self.structure, self.level(), led, sources, type(self).figure, self.sign)
 
 
 @dataclass(frozen=True, kw_only=True)
