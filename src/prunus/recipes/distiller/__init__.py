@@ -2,13 +2,8 @@
 
 from prunus.recipes.distiller.arguments import PrunerArgs, RegularizerArgs
 from prunus.recipes.distiller.loading import check, load
-from prunus.recipes.distiller.scheduler import (
-    DistillerScheduler,
-    LossComponent,
-    PolicyLoss,
-    PruningPolicy,
-    RegularizationPolicy,
-)
+from prunus.recipes.distiller.policies import LossComponent, PolicyLoss, PruningPolicy, RegularizationPolicy
+from prunus.recipes.distiller.scheduler import DistillerScheduler
 
 __all__ = [
     "DistillerScheduler",

@@ -24,6 +24,7 @@ from prunus.recipes.distiller.contract import (
 )
 from prunus.recipes.distiller.document import Line
 from prunus.recipes.distiller.extending import ActOnce
+from prunus.recipes.distiller.folding import norm_after
 from prunus.recipes.distiller.names import Names
 from prunus.recipes.distiller.pruning import PruneByRule
 from prunus.recipes.distiller.rating import RateByEpoch
@@ -73,11 +74,19 @@ class Fitting:
         for remark in [*line.component.fit_window(span), *_of_args(line)]:
             text = f"{line.name}: {remark.message}" if line.name else remark.message
             self.report.add(line.place, text, severity=remark.severity)
+        self._check_norms(line, chosen)
         if isinstance(line.component, LRScheduler) and self.optimizer is None:
             self.report.add(line.place, f"{type(line.component).__name__} needs an optimizer, and there is none")
         if chosen is None or len(self._errors()) > before:
             return None
         return Policy(action_of(line, chosen, span), line.window)
+
+    def _check_norms(self, line: Line, chosen: Chosen | None) -> None:
+        folds = isinstance(line.args, PrunerArgs) and line.args.fold_batchnorm
+        for target in chosen.all if chosen and folds else ():
+            if norm_after(target.module, self.model) is None:
+                text = f"{line.name}: fold_batchnorm: {target.name} is not followed by exactly one batch norm"
+                self.report.add(line.place, text)
 
     def choose(self, line: Line) -> Chosen | None:
         """Return the parameters of a line's component, or None once the faults are reported; one answer a component."""

@@ -5,51 +5,34 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from prunus.errors import NoEffect, RunError, SettingError
 from prunus.policy import RunningPolicy
-from prunus.recipes.distiller.arguments import PrunerArgs, RegularizerArgs
-from prunus.recipes.distiller.bound import Batch, PolicyBound
-from prunus.recipes.distiller.contract import Component, LRScheduler, Pruner, Regularizer
+from prunus.recipes.distiller.batched import BatchedScheduler
+from prunus.recipes.distiller.bound import Batch
+from prunus.recipes.distiller.contract import Component
 from prunus.recipes.distiller.document import Line
 from prunus.recipes.distiller.fitting import Fitting
-from prunus.recipes.distiller.layers import LayeredMasks
+from prunus.recipes.distiller.policies import (
+    LossComponent,
+    PolicyLoss,
+    PruningPolicy,
+    RegularizationPolicy,
+    no_args,
+)
 from prunus.recipes.distiller.rating import RateByEpoch
 from prunus.recipes.distiller.regularizing import RegularizeByRule
 from prunus.recipes.distiller.timing import in_epochs, in_range
 from prunus.recipes.faults import Fault, Report
-from prunus.scheduler import CompressionScheduler
 
 LOG = logging.getLogger(__name__)
 
 
-class LossComponent(NamedTuple):
-    """One term of a loss, by the class that adds it, as a figure for a log.
-
-    >>> LossComponent("L1Regularizer_loss", torch.tensor(0.5)).name
-    'L1Regularizer_loss'
-    """
-
-    name: str
-    value: Tensor
-
-
-class PolicyLoss(NamedTuple):
-    """The whole loss, to be sent backwards, and its terms beside the task's.
-
-    >>> PolicyLoss(torch.tensor(1.0), []).loss_components
-    []
-    """
-
-    overall_loss: Tensor
-    loss_components: list[LossComponent]
-
-
-class DistillerScheduler(CompressionScheduler):
+class DistillerScheduler(BatchedScheduler):
     """The one engine under Distiller's six callbacks; :func:`load` and :meth:`add_policy` give it policies.
 
     The callbacks go where Distiller's loops have them::
@@ -89,9 +72,6 @@ class DistillerScheduler(CompressionScheduler):
     0.9
     """
 
-    Masks: ClassVar[type[LayeredMasks]] = LayeredMasks
-    masks: LayeredMasks
-
     def __init__(
         self,
         model: nn.Module,
@@ -100,13 +80,9 @@ class DistillerScheduler(CompressionScheduler):
         steps_per_epoch: int | None = None,
         epochs: int | None = None,
     ) -> None:
-        super().__init__(model, [], optimizer=optimizer, steps_per_epoch=steps_per_epoch, epochs=epochs)
+        super().__init__(model, optimizer, steps_per_epoch=steps_per_epoch, epochs=epochs)
         self.lines: list[Line] = []
         self.notices: list[Fault] = []
-        self._batch: Batch | None = None
-        self._called = False
-        self._acting_in = -1
-        self._acting: list[PolicyBound] = []
 
     def add_policy(
         self,
@@ -134,7 +110,7 @@ class DistillerScheduler(CompressionScheduler):
         window = in_epochs(epochs) if epochs is not None else in_range(starting_epoch, ending_epoch, frequency)  # type: ignore[arg-type]
         component, args = (policy, None) if isinstance(policy, Component) else policy
         name = f"policies[{len(self.lines)}]"
-        self.add_lines([Line(component, window, args or _no_args(component), name=name)], Report())
+        self.add_lines([Line(component, window, args or no_args(component), name=name)], Report())
 
     def add_lines(self, lines: Sequence[Line], report: Report) -> None:
         """Fit lines to the model, raise every fault in one RecipeError, warn, and take notices and policies over."""
@@ -209,9 +185,10 @@ class DistillerScheduler(CompressionScheduler):
     ) -> None:
         """End a mini-batch, after the optimizer's step: masks are enforced, thresholds act."""
         self._require_place(epoch, optimizer)
+        self._called = True
         if self.optimizer is None:
             self._before_update()
-            super()._after_step()
+            self._after_step()
         self._end_batch(Batch(epoch, minibatch_id, minibatches_per_epoch))
         self._called = False
 
@@ -225,93 +202,6 @@ class DistillerScheduler(CompressionScheduler):
         self._require_place(epoch, optimizer)
         self.epoch_end(None if metrics is None else {name: float(value) for name, value in metrics.items()})
 
-    def step_begin(self) -> None:
-        """Begin a mini-batch in a plain loop, before its forward pass; a second call in one step does nothing."""
-        self._ensure_epoch()
-        if self._batch is None:
-            self._begin_batch(self._place())
-
-    def epoch_begin(self, epoch: int | None = None) -> None:
-        """Begin the next epoch; its masks are on at once, unless something has to be done before the forward pass."""
-        super().epoch_begin(epoch)
-        if not any(bound.needs_minibatches for bound in self._active()):
-            self.masks.apply_()
-
-    def epoch_end(self, metrics: Mapping[str, float] | None = None) -> None:
-        """End the epoch; learning rates change once the figures of the epoch are taken."""
-        self._ensure_epoch()
-        epoch, acting = self.epoch, self._active()
-        for bound in acting:
-            bound.close_epoch(epoch)
-        self._batch = None
-        super().epoch_end(metrics)
-        for bound in acting:
-            bound.epoch_over(epoch, metrics)
-
-    def detach(self) -> None:
-        """Take every hook off the optimizer and the model."""
-        super().detach()
-        for bound in self._bounds():
-            bound.close()
-
-    def _begin_batch(self, batch: Batch) -> None:
-        self._batch = batch
-        for bound in self._active():
-            bound.minibatch_begin(batch)
-        for bound in self._active():
-            bound.before_forward()
-        self._enforce()
-
-    def _end_batch(self, batch: Batch) -> None:
-        self._batch = None
-        for bound in self._active():
-            bound.minibatch_end(batch)
-        self._enforce()
-
-    def _before_update(self) -> None:
-        """Also called by the optimizer's hook; the second call of a step does nothing."""
-        self._ensure_epoch()
-        if self._batch is None and any(bound.needs_minibatches for bound in self._active()):
-            raise RunError(
-                "a policy of this epoch acts before the forward pass: call on_minibatch_begin, or in a loop without "
-                "Distiller's callbacks step_begin(), before it"
-            )
-        if not self._ready:
-            for bound in self._active():
-                bound.before_update()
-        super()._before_update()
-
-    def _after_step(self) -> None:
-        batch = self._batch or self._place()
-        super()._after_step()
-        if not self._called:
-            self._end_batch(batch)
-
-    def _start(self) -> None:
-        if not self._started:
-            super()._start()
-            for bound in self._bounds():
-                bound.attach()
-
-    def _place(self) -> Batch:
-        return Batch(self.epoch, self.step_in_epoch, self.steps_per_epoch)
-
-    def _bounds(self) -> list[PolicyBound]:
-        return [policy.bound for policy in self.policies if isinstance(policy.bound, PolicyBound)]
-
-    def _active(self) -> list[PolicyBound]:
-        """Return the policies that fire in this epoch, found once an epoch."""
-        if self._acting_in != self.epoch:
-            self._acting_in = self.epoch
-            firing = [policy for policy in self.policies if policy.span is not None and policy.span.fires(self.epoch)]
-            self._acting = [policy.bound for policy in firing if isinstance(policy.bound, PolicyBound)]
-        return self._acting
-
-    def _take(self, state: Mapping[str, Any]) -> None:
-        super()._take(state)
-        self._start()
-        self._acting_in, self._batch, self._called = -1, None, False
-
     def _require_place(self, epoch: int, optimizer: torch.optim.Optimizer | None) -> None:
         self._require_optimizer(optimizer)
         self._ensure_epoch()
@@ -321,35 +211,6 @@ class DistillerScheduler(CompressionScheduler):
     def _require_optimizer(self, optimizer: torch.optim.Optimizer | None) -> None:
         if optimizer is not None and self.optimizer is not None and optimizer is not self.optimizer:
             raise RunError("the callback was given another optimizer than the scheduler")
-
-
-class PruningPolicy(NamedTuple):
-    """A pruner with its arguments, for :meth:`DistillerScheduler.add_policy`.
-
-    >>> from prunus.recipes.distiller.pruners import AutomatedGradualPruner
-    >>> PruningPolicy(AutomatedGradualPruner(0.1, 0.9, "weight"), PrunerArgs(keep_mask=True)).args.keep_mask
-    True
-    """
-
-    pruner: Pruner
-    args: PrunerArgs | None = None
-
-
-class RegularizationPolicy(NamedTuple):
-    """A regularizer with its arguments, for :meth:`DistillerScheduler.add_policy`.
-
-    >>> RegularizationPolicy._fields
-    ('regularizer', 'args')
-    """
-
-    regularizer: Regularizer
-    args: RegularizerArgs | None = None
-
-
-def _no_args(component: Component) -> PrunerArgs | RegularizerArgs | None:
-    if isinstance(component, Pruner):
-        return PrunerArgs()
-    return None if isinstance(component, LRScheduler) else RegularizerArgs()
 
 
 def _loss_name(action: object) -> str:
