@@ -20,6 +20,7 @@ from prunus.select import Select
 from prunus.steering import LambdaScheduler
 from prunus.structures import Block, Element, Filter
 from prunus.window import Window
+from tests.recipes.random_policies import ANY_POLICIES, parts_of
 from tests.recipes.test_load import POLICIES
 
 FRACTIONS = st.floats(0, 1)
@@ -53,6 +54,19 @@ LISTS_OF_POLICIES = st.lists(st.builds(Policy, ACTIONS, st.none() | WINDOWS), mi
 @given(LISTS_OF_POLICIES)
 def test_what_is_dumped_loads_as_equal_policies(policies: list[Policy]) -> None:
     assert recipes.load(recipes.dump(policies)) == policies
+
+
+@given(ANY_POLICIES)
+def test_policies_of_any_member_survive(policies: list[Policy]) -> None:
+    assert repr(recipes.load(recipes.dump(policies))) == repr(policies)
+
+
+@given(ANY_POLICIES)
+def test_so_they_do_with_a_name_for_everything(policies: list[Policy]) -> None:
+    recipe = recipes.Recipe(policies, parts_of(policies))
+    again = recipes.load(recipe.to_yaml())
+    assert repr(again) == repr(recipe)
+    assert again.to_yaml() == recipe.to_yaml()
 
 
 def test_every_kind_of_setting_survives() -> None:

@@ -19,6 +19,7 @@ from prunus.recipes.kinds import FAMILIES, SECTIONS, settings_of
 from prunus.recipes.nodes import Node
 from prunus.recipes.text import parse
 from prunus.schedules import SCHEDULES, Cubic
+from tests.recipes.random_policies import ANY_POLICIES
 from tests.recipes.test_dump import LISTS_OF_POLICIES
 from tests.recipes.test_load import MEMBERS, minimal, policy_with
 from tests.recipes.test_load import TEXT as EVERYTHING
@@ -63,7 +64,7 @@ def test_what_uses_the_whole_language_is_valid(text: str) -> None:
     assert valid(recipes.load(text).to_yaml())
 
 
-@given(LISTS_OF_POLICIES)
+@given(LISTS_OF_POLICIES | ANY_POLICIES)
 def test_whatever_is_dumped_is_valid(policies: list[Policy]) -> None:
     assert valid(recipes.dump(policies))
 

@@ -59,6 +59,10 @@ class _Writer:
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
         self.used: dict[tuple[str, str], Any] = {}
+        self.names = {
+            (section, _plainly(part)): name for section, names in parts.items() for name, part in [*names.items()][::-1]
+        }
+        """What each part is called by what it says: steerings that say the same are not equal to each other."""
 
     def policy(self, policy: Policy | Action) -> dict[str, Any]:
         """Return a policy as a recipe has it."""
@@ -84,13 +88,12 @@ class _Writer:
 
     def value(self, value: Any, name: str) -> Any:
         """Return a value as YAML has it: a part by its name, other members as mappings, tuples as lists."""
-        for section, kind in SECTIONS.items():
-            if isinstance(value, kind):
-                for called, part in self.parts.get(section, {}).items():
-                    if part == value:
-                        self.used[section, called] = part
-                        return f"${called}"
-        return self.plain(value, name)
+        section = next((section for section, kind in SECTIONS.items() if isinstance(value, kind)), "")
+        called = self.names.get((section, _plainly(value))) if self.parts.get(section) else None
+        if called is None:
+            return self.plain(value, name)
+        self.used[section, called] = self.parts[section][called]
+        return f"${called}"
 
     def settings(self, member: Any) -> dict[str, Any]:
         """Return the settings that differ from their defaults, as plain values."""
@@ -117,6 +120,11 @@ class _Writer:
         if is_dataclass(value):
             return self.settings(value)
         raise SettingError(f"{name} is {value!r}, which a recipe cannot say")
+
+
+def _plainly(part: Any) -> str:
+    """Return what a part says, without names in it."""
+    return repr(_Writer({}).plain(part, "a part"))
 
 
 def _name_of(member: Any, family: type) -> str:
