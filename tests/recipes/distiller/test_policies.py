@@ -31,7 +31,7 @@ from prunus.recipes.distiller.contract import (
     Scene,
     Verdict,
 )
-from prunus.recipes.distiller.pruners import AutomatedGradualPruner
+from prunus.recipes.distiller.pruners import AutomatedGradualPruner, SparsityLevelParameterPruner
 from tests.recipes.distiller.loops import BATCHES, batches, minibatch, network, run, sgd, weights
 
 NAME = "4.weight"
@@ -281,3 +281,18 @@ def equal_layers(one: DistillerScheduler, other: DistillerScheduler) -> bool:
     bounds = (one.policies[0].bound, other.policies[0].bound)
     mine, theirs = (s.masks.layers("pruner", b.owner)[NAME] for s, b in zip((one, other), bounds, strict=True))
     return torch.equal(mine.mask, theirs.mask) and mine.enforced == theirs.enforced
+
+
+class TestLevels:
+    def test_levels_of_a_policy_are_its_own(self) -> None:
+        scheduler = empty()
+        pruner = SparsityLevelParameterPruner({NAME: 0.25})
+        scheduler.add_policy(pruner, epochs=[0])
+        scheduler.add_policy(PruningPolicy(pruner, PrunerArgs(levels={NAME: 0.5})), epochs=[1])
+        zeros = []
+        for epoch in range(2):
+            scheduler.on_epoch_begin(epoch)
+            zeros.append(int((weight_of(scheduler) == 0).sum()))
+            scheduler.on_epoch_end(epoch)
+        assert zeros == [20, 40]
+        assert pruner.levels == {NAME: 0.25}

@@ -289,6 +289,18 @@ class TestAddPolicy:
             scheduler.add_policy(self.pruner, epochs=[0, 5])
         assert len(scheduler.policies) == len(scheduler.lines) == 1
 
+    def test_notices_come_once(self) -> None:
+        scheduler = self.empty()
+        scheduler.add_policy(AutomatedGradualPruner(0.1, 0.9, "module.4.weight"), epochs=[0, 5])
+        scheduler.add_policy(AutomatedGradualPruner(0.1, 0.9, "0.weight"), epochs=[0, 5])
+        assert len(scheduler.notices) == 1
+
+    def test_a_second_try_finds_the_fault_again(self) -> None:
+        scheduler, wrong = self.empty(), AutomatedGradualPruner(0.1, 0.9, "5.weight")
+        for _ in range(2):
+            with pytest.raises(RecipeError, match="no parameter '5.weight'"):
+                scheduler.add_policy(wrong, epochs=[0, 5])
+
     def test_not_after_the_begin(self) -> None:
         scheduler = self.empty()
         scheduler.on_epoch_begin(0)

@@ -1,4 +1,4 @@
-"""The one scheduler, which also tells its policies of mini-batches: of their begin before the forward pass above all."""
+"""The one scheduler, which also tells its policies when a mini-batch begins, before its forward pass, and ends."""
 
 from __future__ import annotations
 

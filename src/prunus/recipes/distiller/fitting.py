@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
@@ -41,6 +42,7 @@ class Fitting:
         model: where parameters are looked up.
         optimizer: for learning rates; None where there is none.
         report: of all faults.
+        known: the parameters of components that were fitted before, as :attr:`known` held them then.
 
     >>> from prunus.recipes.distiller.pruners import AutomatedGradualPruner
     >>> from prunus.window import Window
@@ -52,23 +54,28 @@ class Fitting:
     the model has no parameter 'module.0.weigth'. Did you mean '0.weight'?
     """
 
-    def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer | None, report: Report) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer | None,
+        report: Report,
+        known: Mapping[int, tuple[Component, Chosen | None]] | None = None,
+    ) -> None:
         self.model, self.optimizer, self.report = model, optimizer, report
         self.names = Names(model)
-        self._chosen: dict[int, Chosen | None] = {}
+        self.known = dict(known or {})
 
     def policies(self, lines: Sequence[Line], earlier: Sequence[Line] = ()) -> list[Policy]:
         """Return a policy for each line in which nothing is wrong; conflicts with earlier lines are faults too."""
+        lines = [self._with_levels(line) for line in lines]
         found = [self._policy(line) for line in lines]
-        for one, other in combinations([*earlier, *lines], 2):
-            if other in lines:
-                self._check_conflict(one, other)
+        self._check_rates([*earlier, *lines])
+        self._check_claims([*earlier, *lines])
         self._say_renamed(lines)
         return [policy for policy in found if policy is not None]
 
     def _policy(self, line: Line) -> Policy | None:
-        before = len(self._errors())
-        line = self._with_levels(line)
+        before = len(self.report.found)
         chosen = self.choose(line)
         span = line.window.resolve(None)
         for remark in [*line.component.fit_window(span), *_of_args(line)]:
@@ -77,7 +84,7 @@ class Fitting:
         self._check_norms(line, chosen)
         if isinstance(line.component, LRScheduler) and self.optimizer is None:
             self.report.add(line.place, f"{type(line.component).__name__} needs an optimizer, and there is none")
-        if chosen is None or len(self._errors()) > before:
+        if chosen is None or self._failed(before):
             return None
         return Policy(action_of(line, chosen, span), line.window)
 
@@ -91,12 +98,12 @@ class Fitting:
     def choose(self, line: Line) -> Chosen | None:
         """Return the parameters of a line's component, or None once the faults are reported; one answer a component."""
         key = id(line.component)
-        if key not in self._chosen:
-            self._chosen[key] = self._choose(line.component, line.places, line.place)
-        return self._chosen[key]
+        if key not in self.known:  # the component is kept beside, so that no other one can get its id
+            self.known[key] = (line.component, self._choose(line.component, line.places, line.place))
+        return self.known[key][1]
 
     def _choose(self, component: Component, places: Mapping[str, Place], place: Place) -> Chosen | None:
-        before = len(self._errors())
+        before = len(self.report.found)
         named: dict[str, Target] = {}
         for name in component.names:
             target = self.names.find(name)
@@ -107,13 +114,13 @@ class Fitting:
                 self.report.add(at, f"{name!r} is {target.name}, which is named above already")
             else:
                 named[name] = target
-        if len(self._errors()) > before:
+        if self._failed(before):
             return None
         rest = [target for target in self.names.targets if target not in named.values()] if component.everything else []
         chosen = Chosen(named, rest)
         for remark in component.fit(chosen):
             self.report.add(places.get(remark.name, place), remark.message, severity=remark.severity)
-        return chosen if len(self._errors()) == before else None
+        return None if self._failed(before) else chosen
 
     def _with_levels(self, line: Line) -> Line:
         """Put a policy's own levels into its pruner, a new one, so that other policies keep theirs."""
@@ -127,20 +134,27 @@ class Fitting:
         component: Any = line.component
         return replace(line, component=replace(component, levels=levels))
 
-    def _check_conflict(self, one: Line, other: Line) -> None:
-        shared = sorted(set(one.window.resolve(None).firings()) & set(other.window.resolve(None).firings()))
-        rates = isinstance(one.component, LRScheduler) and isinstance(other.component, LRScheduler)
-        if rates and _overlap(one.window.resolve(None), other.window.resolve(None)):
-            self.report.add(other.place, f"{_two(one, other)} both set the learning rate; give them epochs apart")
-        pruners = isinstance(one.component, Pruner) and isinstance(other.component, Pruner)
-        if pruners and shared and not other.args.replace_masks:
-            for name in sorted(self._claims(one) & self._claims(other)):
-                hint = "give them epochs apart, or say replace_masks: true in the later one's args"
-                self.report.add(other.place, f"{_two(one, other)} both prune {name} in epoch {shared[0]}; {hint}")
+    def _check_rates(self, lines: Sequence[Line]) -> None:
+        rates = [(line, line.window.resolve(None)) for line in lines if isinstance(line.component, LRScheduler)]
+        for (one, first), (other, second) in combinations(rates, 2):
+            if _overlap(first, second):
+                self.report.add(other.place, f"{_two(one, other)} both set the learning rate; give them epochs apart")
 
-    def _claims(self, line: Line) -> set[str]:
-        chosen = self.choose(line)
-        return set() if chosen is None else {target.name for target in chosen.all}
+    def _check_claims(self, lines: Sequence[Line]) -> None:
+        """Two pruners of one parameter need epochs apart."""
+        claims: dict[str, list[Line]] = defaultdict(list)
+        for line in lines:
+            chosen = self.choose(line) if isinstance(line.component, Pruner) else None
+            for target in chosen.all if chosen else ():
+                for earlier in claims[target.name]:
+                    self._check_pair(earlier, line, target.name)
+                claims[target.name].append(line)
+
+    def _check_pair(self, one: Line, other: Line, name: str) -> None:
+        shared = set(one.window.resolve(None).firings()) & set(other.window.resolve(None).firings())
+        if shared and not other.args.replace_masks:
+            hint = "give them epochs apart, or say replace_masks: true in the later one's args"
+            self.report.add(other.place, f"{_two(one, other)} both prune {name} in epoch {min(shared)}; {hint}")
 
     def _say_renamed(self, lines: Iterable[Line]) -> None:
         pairs = {(name, target.name) for name, target in self._named(lines) if name != target.name}
@@ -151,11 +165,12 @@ class Fitting:
 
     def _named(self, lines: Iterable[Line]) -> Iterator[tuple[str, Target]]:
         for line in lines:
-            chosen = self._chosen.get(id(line.component))
+            chosen = self.choose(line)
             yield from chosen.named.items() if chosen else ()
 
-    def _errors(self) -> list[object]:
-        return [fault for fault in self.report.found if fault.severity == "error"]
+    def _failed(self, before: int) -> bool:
+        """Say whether there are errors among the faults found since."""
+        return any(fault.severity == "error" for fault in self.report.found[before:])
 
 
 def action_of(line: Line, chosen: Chosen, span: Span) -> Action:

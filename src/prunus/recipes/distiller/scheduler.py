@@ -14,7 +14,7 @@ from prunus.errors import NoEffect, RunError, SettingError
 from prunus.policy import RunningPolicy
 from prunus.recipes.distiller.batched import BatchedScheduler
 from prunus.recipes.distiller.bound import Batch
-from prunus.recipes.distiller.contract import Component
+from prunus.recipes.distiller.contract import Chosen, Component
 from prunus.recipes.distiller.document import Line
 from prunus.recipes.distiller.fitting import Fitting
 from prunus.recipes.distiller.policies import (
@@ -82,6 +82,7 @@ class DistillerScheduler(BatchedScheduler):
     ) -> None:
         super().__init__(model, optimizer, steps_per_epoch=steps_per_epoch, epochs=epochs)
         self.lines: list[Line] = []
+        self._known: dict[int, tuple[Component, Chosen | None]] = {}
         self.notices: list[Fault] = []
 
     def add_policy(
@@ -116,8 +117,10 @@ class DistillerScheduler(BatchedScheduler):
         """Fit lines to the model, raise every fault in one RecipeError, warn, and take notices and policies over."""
         if self._started:
             raise RunError("the run has begun: add policies before it")
-        policies = Fitting(self.model, self.optimizer, report).policies(lines, self.lines)
+        fitting = Fitting(self.model, self.optimizer, report, self._known)
+        policies = fitting.policies(lines, self.lines)
         report.finish()
+        self._known = fitting.known
         self._tell(report.in_order())
         self.lines += lines
         self.policies += [RunningPolicy(policy, self._site) for policy in policies]
