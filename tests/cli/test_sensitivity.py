@@ -72,20 +72,8 @@ def fault(*arguments: str, **code: str) -> str:
 
 
 def test_a_table_a_file_a_picture_and_a_recipe_that_keeps_its_word(here: Path) -> None:
-    found = call(
-        *[
-            "--levels",
-            "0.25,0.5,0.9",
-            "-o",
-            "out/s.csv",
-            "--plot",
-            "out/s.svg",
-            "--recipe",
-            "out/r.yaml",
-            "--sparsity",
-            "0.7",
-        ]
-    )
+    outputs = ["-o", "out/s.csv", "--plot", "out/s.svg", "--recipe", "out/r.yaml"]
+    found = call("--levels", "0.25,0.5,0.9", "--sparsity", "0.7", *outputs)
     assert found.exit_code == 0, found.output
     assert [line.split()[0] for line in found.output.split("\n\n")[-1].strip().splitlines()] == [
         "fidelity", "0.weight", "1.weight", "readings", "picture", "recipe"
