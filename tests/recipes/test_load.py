@@ -214,6 +214,18 @@ def test_scalars_are_those_of_yaml_1_2(written: str, value: Any) -> None:
     assert (node.value, type(node.value)) == (value, type(value))
 
 
+def test_without_libyaml_everything_is_read_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    import yaml
+
+    from prunus.recipes import text
+
+    ready = sorted((Path(__file__).parents[2] / "recipes").rglob("*.yaml"))
+    sources = [TEXT, TEXT.replace("\n", "\r\n"), *(path.read_text(encoding="utf-8") for path in ready)]
+    fast = [text.parse(source, "file", Report()) for source in sources]
+    monkeypatch.setattr(text, "LOADER", yaml.SafeLoader)
+    assert [text.parse(source, "file", Report()) for source in sources] == fast
+
+
 def test_an_alias_shares_a_part_but_not_its_object() -> None:
     first, second = recipes.load("version: 1\npolicies:\n- regularize: &l1 {regularizer: l1}\n- regularize: *l1\n")
     assert first == second == Policy(Regularize(RegL1()))
