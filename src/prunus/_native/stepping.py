@@ -51,7 +51,8 @@ class Steps:
     """A table of weights, their states and proximal maps: each :meth:`run` takes one step of all, in one call.
 
     All weights share one dtype, float32 or bfloat16; states are float32 and lie in memory as their weights do, without
-    gaps. The table holds addresses: it is good for as long as :meth:`fits` says so.
+    gaps. The table holds addresses: it is good for as long as
+    no weight is moved or changed and :meth:`fits` says so of the states.
 
     Args:
         weights: tensors on the CPU that :func:`prunus._native.can_clear` accepts, none empty.
@@ -68,7 +69,7 @@ class Steps:
 
     def __init__(self, weights: Sequence[Tensor], states: Sequence[Sequence[Tensor]], lays: Sequence[Lay]) -> None:
         self.weights, self.states, self.lays = list(weights), list(states), list(lays)
-        self.seen = _places(self.weights, self.states)
+        self.seen = [tensor.data_ptr() for state in self.states for tensor in state]
         rows = [
             [weight.data_ptr(), 0, *_addresses(state), weight.numel(), lay.kind, *lay.grid]
             for weight, state, lay in zip(self.weights, self.states, self.lays, strict=True)
@@ -83,9 +84,9 @@ class Steps:
         """Copies and pickles make a table of their own, since addresses mean nothing elsewhere."""
         return Steps, (self.weights, self.states, self.lays)
 
-    def fits(self, weights: Sequence[Tensor], states: Sequence[Sequence[Tensor]]) -> bool:
-        """Say whether these are the very tensors of the table, each still where and what it was."""
-        return _places(weights, states) == self.seen
+    def fits(self, states: Iterable[Tensor]) -> bool:
+        """Say whether these are the states of the table, each still where it was; whoever has the weights asks them."""
+        return [tensor.data_ptr() for tensor in states] == self.seen
 
     def run(
         self,
@@ -102,7 +103,8 @@ class Steps:
             rule: ADABREG, LINBREG, MOMENTUM (LinBreg with a buffer) or PROXSGD.
             numbers: what all tensors share.
             grads: one for each weight, of its shape; read as they are where they are float32, or all bfloat16.
-            own: for AdaBreg each tensor's (1 / root of the second bias correction, -lr / first bias correction).
+            own: for AdaBreg each tensor's (1 / root of the second bias correction, -lr / first bias correction), or one
+                pair for all.
             count: whether to leave in ``alive`` how many entries of each weight are not zero.
 
         Raises:
@@ -110,10 +112,15 @@ class Steps:
         """
         narrow = all(g.dtype == torch.bfloat16 for g in grads)
         dtype = torch.bfloat16 if narrow else torch.float32
-        grads = [g if _fits(g, dtype, s) else _laid_out(g, dtype, s) for g, s in zip(grads, self.strides, strict=True)]
+        grads = [
+            g
+            if g.stride() == s and g.dtype == dtype and not (g.is_neg() or g._is_zerotensor())
+            else _laid_out(g, dtype, s)
+            for g, s in zip(grads, self.strides, strict=True)
+        ]
         self.table[1::WIDTH] = array("q", [g.data_ptr() for g in grads])
         for place, column in enumerate(zip(*own, strict=True), 1):
-            self.scalars[place::3] = array("d", column)
+            self.scalars[place::3] = array("d", column) * (len(self.weights) // len(column))
         flags = NARROW_WEIGHT * (self.weights[0].dtype == torch.bfloat16) + NARROW_GRAD * narrow
         shared = array("d", numbers)
         pool, threads = team()
@@ -126,25 +133,14 @@ class Steps:
         torch.autograd.graph.increment_version(self.weights)
 
 
-def _fits(grad: Tensor, dtype: torch.dtype, stride: tuple[int, ...]) -> bool:
-    """Say whether the memory of a gradient holds its values as the kernel reads them."""
-    return grad.stride() == stride and grad.dtype == dtype and not (grad.is_neg() or grad._is_zerotensor())
-
-
 def _laid_out(grad: Tensor, dtype: torch.dtype, stride: tuple[int, ...]) -> Tensor:
-    """Copy a gradient to the memory layout of its weight."""
+    """Copy a gradient to memory that holds its values as the kernel reads them: in the layout of its weight."""
     return torch.empty_strided(grad.shape, stride, dtype=dtype).copy_(grad)
 
 
 def _addresses(state: Sequence[Tensor]) -> list[int]:
     """Return the addresses of a state, 0 for what the rule does not keep."""
     return ([tensor.data_ptr() for tensor in state] + [0, 0, 0])[:3]
-
-
-def _places(weights: Sequence[Tensor], states: Sequence[Sequence[Tensor]]) -> list[Any]:
-    """Return where the tensors lie, and how."""
-    kept = [[tensor.data_ptr() for tensor in state] for state in states]
-    return [(w.data_ptr(), w.dtype, w.shape, w.stride(), place) for w, place in zip(weights, kept, strict=True)]
 
 
 def _start(values: array[Any]) -> int:

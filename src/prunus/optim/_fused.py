@@ -30,7 +30,7 @@ KINDS: dict[type[Regularizer], int] = {
 class Rule(NamedTuple):
     """One step of an optimizer in the kernel's terms: its rule, the states it moves, and its numbers.
 
-    ``own`` holds what each parameter has of its own: AdaBreg's bias corrections.
+    ``own`` holds what each parameter has of its own, AdaBreg's bias corrections; one entry serves all.
     """
 
     kind: int
@@ -109,17 +109,17 @@ class Part:
         for weight, state in zip(weights, states, strict=True):
             _lay_out(weight, state, keys)
         lays = [found for weight in weights if (found := lay(weight, reg))]
-        self.steps = Steps(weights, _chosen(states, keys), lays)
+        self.steps = Steps(weights, [[state[key] for key in keys] for state in states], lays)
         self.index = {id(weight): row for row, weight in enumerate(weights)}
         self.versions: list[int] = []
 
     def fits(self, states: Sequence[dict[str, Any]], keys: tuple[str, ...]) -> bool:
         """Say whether the table still holds for these states of the group."""
-        return keys == self.keys and self.steps.fits(self.weights, _chosen([states[i] for i in self.places], keys))
+        return keys == self.keys and self.steps.fits([states[i][key] for i in self.places for key in keys])
 
     def step_(self, rule: Rule, numbers: Numbers) -> None:
         """Take one step, and note the version of each weight, by which a later change shows."""
-        own = [rule.own[i] for i in self.places] if rule.own else ()
+        own = rule.own if len(rule.own) < 2 else [rule.own[i] for i in self.places]
         self.steps.run(rule.kind, numbers, [p.grad for p in self.weights], own)  # type: ignore[misc]
         self.versions = [p._version for p in self.weights]
 
@@ -170,10 +170,6 @@ def lay(parameter: Tensor, reg: Regularizer) -> Lay | None:
         return Lay(SOFT, price)
     grid = memory_grid(reg.structure, parameter)
     return None if grid is None else Lay(kind, price, grid)
-
-
-def _chosen(states: Sequence[dict[str, Any]], keys: tuple[str, ...]) -> list[list[Tensor]]:
-    return [[state[key] for key in keys] for state in states]
 
 
 def _lay_out(weight: Tensor, state: dict[str, Any], keys: tuple[str, ...]) -> None:

@@ -111,10 +111,12 @@ class AdaBreg(BregmanOptimizer):
 
     def _rule(self, states: list[dict[str, Any]], group: dict[str, Any]) -> Rule:
         delta, (beta1, beta2) = group["delta"], group["betas"]
-        own = {k: corrections(k, group["lr"], group["betas"]) for k in {state["step"] for state in states}}
+        steps = [state["step"] for state in states]
+        own = {k: corrections(k, group["lr"], group["betas"]) for k in set(steps)}
+        pairs = {k: (1 / root, rate) for k, (root, rate) in own.items()}
         numbers = Numbers(delta=delta, beta1=beta1, beta2=beta2, eps=group["eps"], scale=delta)
         moved = ("sub_grad", "exp_avg", "exp_avg_sq")
-        return Rule(ADABREG, moved, numbers, [(1 / root, rate) for root, rate in (own[s["step"]] for s in states)])
+        return Rule(ADABREG, moved, numbers, [pairs[k] for k in (steps if len(pairs) > 1 else steps[:1])])
 
 
 def corrections(step: int, lr: float, betas: tuple[float, float]) -> tuple[float, float]:
