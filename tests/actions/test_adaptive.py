@@ -6,16 +6,18 @@ import itertools
 import math
 import warnings
 from collections.abc import Iterator
+from random import Random as Random_
 from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
 from prunus import recipes
 from prunus.actions import Adaptive, Prune, Regularize, Rewire, SetLR, Steer
+from prunus.actions._pace import Pace
 from prunus.criteria import Gradient, Random
 from prunus.errors import NoEffect, RecipeError, SettingError
 from prunus.policy import Policy
@@ -29,16 +31,15 @@ from tests.models import mlp
 from tests.twins import sensitivity as twin
 
 METRICS = st.lists(st.one_of(st.none(), st.just(math.nan), st.integers(0, 20).map(lambda n: n / 20)), min_size=1)
-SETTINGS = st.fixed_dictionaries(
-    {
-        "budget": st.sampled_from([0.0, 0.05, 0.3]),
-        "step": st.sampled_from([0.125, 0.3, 1.0]),
-        "back_off": st.sampled_from([0.0, 0.5, 1.0]),
-        "patience": st.integers(0, 3),
-        "mode": st.sampled_from(["max", "min"]),
-        "reference": st.sampled_from([None, 0.5]),
-    }
-)
+CHOICES: dict[str, list[Any]] = {
+    "budget": [0.0, 0.05, 0.3],
+    "step": [0.125, 0.3, 1.0],
+    "back_off": [0.0, 0.5, 1.0],
+    "patience": [0, 1, 2, 3],
+    "mode": ["max", "min"],
+    "reference": [None, 0.5],
+}
+SETTINGS = st.fixed_dictionaries({name: st.sampled_from(choices) for name, choices in CHOICES.items()})
 
 
 def told(value: float | None) -> dict[str, float]:
@@ -57,18 +58,39 @@ def run(policy: Any, metrics: list[float | None]) -> list[float]:
     return path
 
 
+@settings(max_examples=15)
 @given(METRICS, SETTINGS)
-def test_the_pace_is_that_of_the_twin(metrics: list[float | None], settings: dict[str, Any]) -> None:
-    adaptive = Adaptive(Prune(Linear(0.9)), "accuracy", **settings)
-    assert run(adaptive, metrics) == pytest.approx(twin.pace(metrics, **settings))
+def test_the_pace_is_that_of_the_twin(metrics: list[float | None], chosen: dict[str, Any]) -> None:
+    adaptive = Adaptive(Prune(Linear(0.9)), "accuracy", **chosen)
+    assert run(adaptive, metrics) == pytest.approx(twin.pace(metrics, **chosen))
 
 
+def law_the_pace_is_that_of_the_twin(kind: type[Pace]) -> None:
+    """Many short histories, without a model; the planted paces of tests/broken go through it."""
+    random = Random_(3)
+    for _ in range(400):
+        metrics = [random.choice([None, math.nan, *(n / 20 for n in range(21))]) for _ in range(random.randint(1, 9))]
+        settings: dict[str, Any] = {name: random.choice(choices) for name, choices in CHOICES.items()}
+        pace, path = kind(step=settings["step"]), []
+        for value in metrics:
+            pace.move(**{name: setting for name, setting in settings.items() if name != "step"})
+            path.append(pace.progress)
+            if value is not None:
+                pace.take(value, settings["mode"])
+        assert path == pytest.approx(twin.pace(metrics, **settings))
+
+
+def test_the_law_of_the_pace() -> None:
+    law_the_pace_is_that_of_the_twin(Pace)
+
+
+@settings(max_examples=15)
 @given(METRICS, SETTINGS)
 def test_masks_only_tighten_and_hold_exactly_the_level_of_the_schedule(
-    metrics: list[float | None], settings: dict[str, Any]
+    metrics: list[float | None], chosen: dict[str, Any]
 ) -> None:
     schedule, model = Cubic(0.9, 0.1), nn.Linear(10, 10)
-    scheduler = CompressionScheduler(model, [Adaptive(Prune(schedule), "accuracy", **settings)])
+    scheduler = CompressionScheduler(model, [Adaptive(Prune(schedule), "accuracy", **chosen)])
     before = torch.ones(10, 10, dtype=torch.bool)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NoEffect)

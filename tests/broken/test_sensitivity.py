@@ -1,4 +1,4 @@
-"""Scans and allocations that are wrong in one way each, and the test that catches each of them."""
+"""Scans and curvess that are wrong in one way each, and the test that catches each of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from prunus.errors import SettingError
-from prunus.measure import _bench, _sheet, allocation, scan
+from prunus.measure import _bench, _sheet, curves, scan
 from prunus.select import Target
 from tests.measure import test_allocation as shares
 from tests.measure import test_sensitivity as scans
@@ -66,9 +66,9 @@ def lines_with_a_broken_end(self: Any) -> list[bytes]:
     return self.path.read_bytes().splitlines() if self.path.exists() else []
 
 
-def steepest_first(curves: Any, weights: int) -> list[int]:
-    pieces = [piece for place, curve in enumerate(curves) for piece in allocation._hull(place, curve)]
-    taken = [0] * len(curves)
+def steepest_first(found: Any, weights: int) -> list[int]:
+    pieces = [piece for place, curve in enumerate(found) for piece in curves._hull(place, curve)]
+    taken = [0] * len(found)
     for piece in sorted(pieces, key=lambda piece: -piece.slope):
         count = min(piece.members, weights)
         taken[piece.place], weights = taken[piece.place] + count, weights - count
@@ -86,7 +86,7 @@ def equal_shares(curves: Any, weights: int) -> list[int]:
 
 def no_hull(place: int, curve: Any) -> list[Any]:
     points = list(zip(curve.counts, curve.costs, strict=True))
-    return [allocation._Stretch(allocation._slope(a, b), place, b[0] - a[0]) for a, b in pairwise(points)]
+    return [curves._Stretch(curves._slope(a, b), place, b[0] - a[0]) for a, b in pairwise(points)]
 
 
 Bench, Sheet = _bench.Bench, _sheet.Sheet
@@ -109,7 +109,7 @@ PLANTED: list[tuple[Any, str, Any, Any, dict[str, Any]]] = [
     (_sheet, "same", lambda one, other: True, OTHER_FILE, FOLDER),
     (shares, "cheapest", steepest_first, shares.test_nothing_costs_less_where_curves_are_convex, {}),
     (shares, "cheapest", equal_shares, shares.test_nothing_costs_less_where_curves_are_convex, {}),
-    (allocation, "_hull", no_hull, shares.test_with_bumps_the_least_cost_is_missed_by_one_tensors_bump_at_most, {}),
+    (curves, "_hull", no_hull, shares.test_with_bumps_the_least_cost_is_missed_by_one_tensors_bump_at_most, {}),
 ]
 
 

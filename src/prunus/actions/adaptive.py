@@ -6,13 +6,11 @@ import math
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
+from prunus.actions._pace import MODES, Mode, Pace
 from prunus.actions.base import Action, Bound, Moment, Site
 from prunus.errors import NoEffect, SettingError, did_you_mean, require_count, require_known, require_number
-
-MODES = ("max", "min")
-ROUNDING = 1e-9  # ten steps of 0.1 add up to 0.9999999999999999
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,7 @@ class Adaptive(Action):
     action: Action
     metric: str
     budget: float
-    mode: Literal["max", "min"] = "max"
+    mode: Mode = "max"
     step: float = 0.1
     back_off: float = 0.5
     patience: int = 0
@@ -106,33 +104,9 @@ class Adaptive(Action):
         """What the action moves."""
         return self.action.claims
 
-    def within(self, value: float, reference: float) -> bool:
-        """Say whether a metric is within the budget; NaN is not."""
-        return value >= reference - self.budget if self.mode == "max" else value <= reference + self.budget
-
-    def better(self, value: float, reference: float | None) -> float | None:
-        """Return the better one of two figures; NaN is never it."""
-        if math.isnan(value) or reference is None:
-            return reference if math.isnan(value) else value
-        return max(value, reference) if self.mode == "max" else min(value, reference)
-
     def bind(self, site: Site) -> Bound:
         """Bind the action."""
         return _Adaptive(self, self.action.bind(site))
-
-
-@dataclass
-class _Pace:
-    """How far the action has come and what is known of the metric."""
-
-    step: float
-    progress: float = 0.0
-    waited: int = 0
-    fired: int = 0
-    held: int = 0
-    seen: int = 0
-    value: float | None = None
-    best: float | None = None
 
 
 @dataclass(eq=False)
@@ -145,7 +119,7 @@ class _Adaptive(Bound):
 
     def __post_init__(self) -> None:
         super().__init__(self.inner.parameters)
-        self.pace = _Pace(self.action.step)
+        self.pace = Pace(self.action.step)
 
     def begin(self) -> None:
         """Let the action prepare."""
@@ -160,30 +134,13 @@ class _Adaptive(Bound):
         self.inner.epoch_end(metrics)
         self.names.update(metrics)
         if self.action.metric in metrics:
-            self.pace.seen += 1
-            self.pace.value = float(metrics[self.action.metric])
-            self.pace.best = self.action.better(self.pace.value, self.pace.best)
+            self.pace.take(float(metrics[self.action.metric]), self.action.mode)
 
     def fire(self, time: int, progress: float) -> None:
         """Move on, hold or slow down, and let the action act where it then stands; each metric is judged once."""
-        if self.pace.fired and self.pace.value is not None:
-            self._judge(self.pace.value)
-        self.pace.fired += 1
-        self.pace.value = None
+        action = self.action
+        self.pace.move(action.budget, action.mode, action.back_off, action.patience, action.reference)
         self.inner.fire(time, self.pace.progress)
-
-    def _judge(self, value: float) -> None:
-        pace, action = self.pace, self.action
-        reference = pace.best if action.reference is None else action.reference
-        if reference is not None and action.within(value, reference):
-            pace.waited = 0
-            moved = pace.progress + pace.step
-            pace.progress = 1.0 if moved > 1.0 - ROUNDING else moved
-            return
-        pace.waited += 1
-        pace.held += 1
-        if pace.waited == action.patience + 1:
-            pace.step *= action.back_off
 
     def finish(self) -> None:
         """Warn NoEffect where the metric never came, or was not good enough to come to the end."""
@@ -208,5 +165,5 @@ class _Adaptive(Bound):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take back what :meth:`state_dict` returned."""
-        self.pace = _Pace(**state["pace"])
+        self.pace = Pace(**state["pace"])
         self.inner.load_state_dict(state["action"])

@@ -69,9 +69,7 @@ def sensitivity(
     from prunus.select import Select
     from prunus.structures import STRUCTURES
 
-    _require_pair(recipe, sparsity)
-    require_known("--mode", mode, ("max", "min"))
-    _share_cores(workers)
+    _prepare(recipe, sparsity, mode, workers)
     with _progress() as watch:
         scan = measure.sensitivity(
             named_code.model(model),
@@ -162,15 +160,13 @@ def _leave(
             typer.echo(f"{what:9} {path}")
 
 
-def _require_pair(recipe: Path | None, sparsity: float | None) -> None:
-    if (recipe is None) != (sparsity is None):
-        raise SettingError("--recipe and --sparsity go together: where to write it, and what it should reach")
-
-
-def _share_cores(workers: int) -> None:
-    """Let the workers share the cores that one process would have used."""
+def _prepare(recipe: Path | None, sparsity: float | None, mode: str, workers: int) -> None:
+    """Refuse half a wish before the work begins, and let the workers share the cores of one process."""
     import torch
 
+    if (recipe is None) != (sparsity is None):
+        raise SettingError("--recipe and --sparsity go together: where to write it, and what it should reach")
+    require_known("--mode", mode, ("max", "min"))
     if workers:
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // workers))
 
@@ -186,6 +182,7 @@ def _progress() -> Iterator[Watch]:
         task = bar.add_task("the dense model", total=None)
 
         def watch(done: int, total: int, reading: Reading) -> None:
+            """Move the bar."""
             bar.update(task, completed=done, total=total, description=f"{reading.target} at {100 * reading.level:g} %")
 
         yield watch
