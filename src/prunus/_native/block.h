@@ -127,6 +127,18 @@ INLINE void add_runs(const float *x, int64_t runs, int64_t size, double *sums) {
     }
 }
 
+/* Add the squares of delta * x, one block that begins at position p, to the sums of groups that take turns. */
+static void add_turns(const float *x, int64_t n, int64_t p, int64_t groups, float delta, float *sums) {
+    for (int64_t g = p % groups, run; n > 0; x += run, n -= run, g = 0) {
+        run = n < groups - g ? n : groups - g;
+        for (int64_t i = 0; i < run; i++) sums[g + i] += delta * x[i] * (delta * x[i]);
+    }
+}
+
+static void flush(float *from, int64_t groups, double *to) {
+    for (int64_t g = 0; g < groups; g++) to[g] += from[g], from[g] = 0;
+}
+
 /* Add the squares of delta * x, one block that begins at position p, to the sums of their groups. */
 static void add_squares(const float *x, int64_t n, int64_t p, lay_t lay, float delta, double *sums) {
     if (lay.groups == 1) {

@@ -6,6 +6,7 @@
 
 #define TASK 15360 /* entries a task, where groups allow; 32 blocks */
 #define SUMS 2048  /* sums that a task holds on its stack */
+#define FEW 32     /* squares that are added up in single precision before their sum goes into a double */
 #define NEAR 480   /* entries of small groups that are taken together: few enough that memory works on meanwhile */
 #define WHOLE 262144 /* entries up to which groups that interleave are one task's work; larger ones are shared */
 
@@ -40,7 +41,7 @@ typedef struct {
 
 /* Room on the stack of one task. */
 typedef struct {
-    float grad[BLOCK], weight[BLOCK], out[BLOCK];
+    float grad[BLOCK], weight[BLOCK], out[BLOCK], sums[SUMS];
 } __attribute__((aligned(64))) room_t;
 
 static float *at(float *base, int64_t start) { return base ? base + start : base; }
@@ -94,10 +95,21 @@ static int64_t settle(const step_t *s, int64_t i, int64_t start, int64_t n, int6
 static void gather(const step_t *s, int64_t i, int64_t start, int64_t from, int64_t to, double *sums, room_t *room) {
     const tensor_t *t = s->tensors + i;
     const float *x = s->rule == PROXSGD ? t->weight : t->dual;
+    const lay_t lay = s->plans[i].lay;
+    const int turns = lay.inner == 1 && lay.groups > 1 && lay.groups <= SUMS;
+    int64_t since = 0;
+    if (turns) memset(room->sums, 0, sizeof(float) * (size_t)lay.groups);
     EACH_BLOCK(p, from, to) {
         block(s, i, GROUPED, start + p, n, room);
-        add_squares(x + start + p, n, p, s->plans[i].lay, s->k.delta, sums);
+        if (!turns) {
+            add_squares(x + start + p, n, p, lay, s->k.delta, sums);
+        } else {
+            add_turns(x + start + p, n, p, lay.groups, s->k.delta, room->sums);
+            since += n;
+            if (since >= FEW * lay.groups) flush(room->sums, lay.groups, sums), since = 0;
+        }
     }
+    if (since) flush(room->sums, lay.groups, sums);
 }
 
 static int64_t scatter(const step_t *s, int64_t i, int64_t start, int64_t from, int64_t to, const double *factors,
