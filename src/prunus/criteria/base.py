@@ -35,6 +35,13 @@ class Criterion(ABC):
     local: ClassVar[bool] = True
     absolute: ClassVar[bool] = False
 
+    def __init_subclass__(cls) -> None:
+        """Leave shortcuts to classes that state them beside their ``_rate``: an inherited one knows no new formula."""
+        super().__init_subclass__()
+        if "_rate" in vars(cls):
+            cls.absolute = vars(cls).get("absolute", False)
+            cls._walk = vars(cls).get("_walk", Criterion._walk)  # type: ignore[method-assign]
+
     @torch.no_grad()
     def score(
         self,
