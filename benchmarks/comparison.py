@@ -171,6 +171,11 @@ def cell(found: Sequence[Row], target: float) -> str:
     """Return mean ± spread, the number of seeds when some are missing, and the sparsity where it is not as asked."""
     if not found:
         return "–"
+    learned = [row for row in found if row["test"] > GUESSING]
+    if len(learned) < len(found):
+        return (
+            f"{cell(learned, target)}, " if learned else ""
+        ) + f"{len(found) - len(learned)} of {len(found)} diverged"
     marks, reached = [row["test"] for row in found], statistics.mean(row["sparsity"] for row in found)
     said = f"{statistics.mean(marks):.2f} ± {statistics.stdev(marks) if len(marks) > 1 else 0.0:.2f}"
     said += f" (n={len(found)})" if len(found) < len(SEEDS) else ""
@@ -200,7 +205,8 @@ def draw(rows: Sequence[Row], path: Path) -> None:
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     for (name, method), colour in zip(METHODS.items(), COLOURS, strict=False):
-        points = [found for target in SPARSITIES if (found := of(rows, name, target))]
+        runs = ([row for row in of(rows, name, target) if row["test"] > GUESSING] for target in SPARSITIES)
+        points = [found for found in runs if found]
         marks = [[row["test"] for row in found] for found in points]
         means, spreads = [*map(statistics.mean, marks)], [statistics.stdev(m) if len(m) > 1 else 0.0 for m in marks]
         if not points:
@@ -218,6 +224,7 @@ def draw(rows: Sequence[Row], path: Path) -> None:
     axes.invert_xaxis()
     axes.set_xticks([100 - 100 * s for s in SPARSITIES], [f"{100 * s:g} %" for s in SPARSITIES])
     axes.minorticks_off()
+    axes.set_ylim(76, 91)  # what lies lower, pruned once without a ramp, is in the table
     axes.set(xlabel="zeros among the weights", ylabel="test accuracy, %", title=TITLE)
     axes.grid(alpha=0.25)
     axes.legend(fontsize=8, loc="lower left")
@@ -225,6 +232,8 @@ def draw(rows: Sequence[Row], path: Path) -> None:
     figure.savefig(path)
 
 
+GUESSING = 15.0
+"""A run of ten classes that ends no more accurate than this has diverged; it is counted, not averaged."""
 MEASURED = (
     f"python benchmarks/comparison.py (55,000 images, {EPOCHS} epochs, batch {BATCH}, {len(SEEDS)} seeds; test "
     f"accuracy in %, mean ± standard deviation; settings chosen on 5,000 held-out images at 98 %; dense {{dense}})."

@@ -125,7 +125,7 @@ def main() -> None:
     """Run what is asked and not done yet, and print the table of everything that has run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--method", choices=METHODS, default="adabreg_budget")
-    parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--epochs", type=int, default=32)
     parser.add_argument("--seeds", type=int, nargs="*", default=[0], help="none: only print the table")
     parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--flip", action="store_true", help="mirror half of the images")

@@ -55,23 +55,3 @@ def test_an_update_replaces_its_own_section_and_keeps_the_others(folder: Path) -
 def test_an_unknown_name_lists_the_known_ones(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run.main(["keeep"], folder) == 1
     assert capsys.readouterr().err == "no such benchmark: keeep; there are: a, b\n"
-
-
-@pytest.mark.parametrize(
-    ("recipe", "method"),
-    [
-        ("one_shot", "one shot at 60 %, then fine-tuning"),
-        ("gradual_global", "gradual magnitude, global"),
-        ("gradual_erdos_renyi", "gradual magnitude, Erdős–Rényi"),
-        ("rigl", "RigL, Erdős–Rényi"),
-        ("sparsity_budget", "AdaBreg, sparsity budget"),
-    ],
-)
-def test_the_recipes_are_what_was_measured(recipe: str, method: str) -> None:
-    from benchmarks import magnitude
-    from prunus import recipes
-    from prunus.tasks import vision
-
-    _, policies = magnitude.METHODS[method](vision.lenet_300_100(), 0.95)
-    path = Path(run.__file__).parent.parent / "recipes" / "fashion_mnist" / f"{recipe}.yaml"
-    assert recipes.load(path)[:-1] == policies

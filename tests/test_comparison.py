@@ -89,3 +89,11 @@ def test_images_are_mirrored_and_moved_over_the_background() -> None:
     assert bool((moved.sum(dim=(1, 2, 3)) == 1.0).all())
     assert len({int(single.flatten().argmax()) for single in moved}) > 6
     assert _training.moved(image, flip=False, shift=0) is image
+
+
+def test_the_recipes_are_what_was_measured(tmp_path: Path) -> None:
+    comparison.write_recipes(_training.read(comparison.FILE), tmp_path)
+    written = sorted(tmp_path.iterdir())
+    assert len(written) == sum(bool(method.does) for method in METHODS.values())
+    for path in written:
+        assert path.read_text(encoding="utf-8") == (comparison.RECIPES / path.name).read_text(encoding="utf-8")
