@@ -223,18 +223,19 @@ def main() -> None:
         print(f"No native kernels here: {_native.why_not()}.")
         return
     pairs = 5 if options.quick else 40
+    most = torch.get_num_threads()
     sets = {"small": [(8, 8), (4, 4, 3, 3)]} if options.quick else SETS
     print("A ratio is the median over pairs of steps taken in turn in one process, each of all parameters.")
     for name, shapes in sets.items():
         odd = MATRICES if any(len(shape) > 2 for shape in shapes) else CONVOLUTIONS
         names = [one for one in CONTENDERS if one not in odd and not (options.quick and "compiled" in one)]
-        for threads in (torch.get_num_threads(), 1) if torch.get_num_threads() > 1 else (1,):
+        for threads in sorted({most, 1}, reverse=True):
             torch.set_num_threads(threads)
             clock, kind = (time.thread_time, "processor") if threads == 1 else (time.perf_counter, "wall clock")
-            print(f"\n**{name}**, {threads} threads, {kind} time, {pairs} pairs:\n")
+            load = f"{os.getloadavg()[0]:.1f} runnable processes on {os.cpu_count()} cores at its start"
+            print(f"\n**{name}**, {threads} threads, {kind} time, {pairs} pairs, {load}:\n")
             table(shapes, names, pairs, clock)
             print(f"Step with reading every survivor ÷ without: {counting(shapes, pairs, clock)}.")
-        torch.set_num_threads(os.cpu_count() or 1)
     if not options.quick:
         print("\n**ResNet-50's shapes, AdaBreg with RegL1**, each in a fresh process with empty caches:\n")
         print("| implementation | compiling | extra memory of a step |\n|---|---|---|")
