@@ -183,10 +183,10 @@ def alone(implementation: str, what: str) -> float:
 
 
 def measure_alone(implementation: str, what: str) -> None:
-    """Print the seconds of the first two steps beyond two later ones, or the MiB that a later step needs beside all."""
+    """Print the seconds of setup and two steps beyond two later ones, or the MiB that a later step needs beside all."""
     params = parameters(resnet50())
-    step = adabreg(RegL1(0.01), implementation)(params)
     start = time.perf_counter()
+    step = adabreg(RegL1(0.01), implementation)(params)
     step()
     step()
     first = time.perf_counter() - start
