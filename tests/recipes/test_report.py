@@ -47,6 +47,7 @@ def test_a_fault_is_plain_values_for_other_programs() -> None:
         "keys": "",
         "by": "",
         "severity": "error",
+        "code": "unknown-name",
         "message": "unknown schedule 'cubik'",
         "suggestion": "Did you mean 'cubic'?",
         "rename": {"old": "cubik", "new": "cubic"},

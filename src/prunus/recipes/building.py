@@ -32,7 +32,11 @@ def read(node: Node, kind: Any, name: str, report: Report) -> Any:
     if node.part is None:
         return _read(node, kind, name, report)
     if node.part not in alternatives(kind):
-        report.add(node.used_at or node.place, f"{name} is {article(noun(node.part))} here, expected {expected(kind)}")
+        report.add(
+            node.used_at or node.place,
+            f"{name} is {article(noun(node.part))} here, expected {expected(kind)}",
+            code="wrong-type",
+        )
         return UNREADABLE
     return _part(node, kind, name, report)
 
@@ -50,7 +54,7 @@ def _read(node: Node, kind: Any, name: str, report: Report) -> Any:
     report.count(node.place)
     form = next((one for one in alternatives(kind) if fits(node.value, one)), None)
     if form is None:
-        report.add(node.place, f"{name} is {node.found}, expected {expected(kind)}")
+        report.add(node.place, f"{name} is {node.found}, expected {expected(kind)}", code="wrong-type")
         return UNREADABLE
     base = get_origin(form) or form
     if base in LISTS:
@@ -72,7 +76,9 @@ def member(node: Node, family: type, name: str, report: Report) -> Any:
     if len(node.value) != 1:
         keys = ", ".join(map(shown, node.value)) or "nothing"
         example = next(iter(FAMILIES[family]))
-        report.add(node.place, f"{name} takes one {noun(family)}, written as {example}: {{…}}, found {keys}")
+        report.add(
+            node.place, f"{name} takes one {noun(family)}, written as {example}: {{…}}, found {keys}", code="wrong-type"
+        )
         known = [pair for key, pair in node.value.items() if key in FAMILIES[family]]
         _ = [named(pair, family, report) for pair in known]  # for the faults inside
         return UNREADABLE
@@ -91,7 +97,9 @@ def named(pair: Pair, family: type, report: Report) -> Any:
     if pair.value.value is not None and not isinstance(pair.value.value, dict):
         example = next(iter(settings_of(registry[name])), None)
         such = f"a mapping such as {{{example}: …}}" if example else "none, since it has no settings"
-        report.add(pair.value.place, f"the settings of {name} are {pair.value.found}, expected {such}")
+        report.add(
+            pair.value.place, f"the settings of {name} are {pair.value.found}, expected {such}", code="wrong-type"
+        )
         return UNREADABLE
     return settings(registry[name], pair.value.value or {}, name, pair.key.place, report)
 
@@ -107,7 +115,7 @@ def settings(kind: type, pairs: Mapping[str, Pair], name: str, place: Place, rep
     read_in = {key: read(pair.value, takes[key].kind, key, report) for key, pair in given.items()}
     missing = [key for key, one in takes.items() if one.required and key not in given]
     if missing:
-        report.add(place, f"{name} lacks {', '.join(missing)}")
+        report.add(place, f"{name} lacks {', '.join(missing)}", code="missing")
     arguments = {key: value for key, value in read_in.items() if value is not UNREADABLE}
     if any(one.required and key not in arguments for key, one in takes.items()):
         return UNREADABLE
@@ -151,7 +159,7 @@ def _items(node: Node, form: Any, name: str, report: Report) -> Any:
     if get_origin(form) is not tuple or kinds[-1] is Ellipsis:
         kinds = (kinds[0],) * len(values)
     if len(kinds) != len(values):
-        report.add(node.place, f"{name} has {len(values)} values, expected {len(kinds)}")
+        report.add(node.place, f"{name} has {len(values)} values, expected {len(kinds)}", code="wrong-type")
         return UNREADABLE
     found = [read(item, kinds[i], f"{name}[{i}]", report) for i, item in enumerate(values)]
     if UNREADABLE in found:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Literal, NamedTuple, NoReturn
 
@@ -16,6 +16,8 @@ SHOWN = 100
 VALUES = 100_000
 """Most values that are read, however often; a part that cannot change is read once."""
 Severity = Literal["error", "warning", "notice"]
+USUAL: Mapping[Severity, str] = {"error": "invalid", "warning": "no-effect", "notice": "convention"}
+"""The codes of faults that have none of their own."""
 LONGEST, COMPARED = 60, 10_000
 """Letters of the longest name, and the most names, that a misspelt one is compared with."""
 _NEAR = re.compile(r"Did you mean '(?P<name>[^']*)'\?")
@@ -48,8 +50,8 @@ class Fault:
 
     Parameters: ``message`` says what is wrong; ``suggestion`` what to try, often empty; ``severity`` is "error" (the
     recipe cannot be used), "warning" (something in it changes nothing) or "notice" (a convention that readers may not
-    expect); ``rename`` is the name that certainly was
-    meant by the one written at ``place``, or None: a program may put it there.
+    expect); ``rename`` is the name that certainly was meant by the one written at ``place``, or None: a program may put
+    it there; ``code`` says what kind of thing is wrong, in a word or two.
 
     >>> print(Fault(Place("recipe.yaml", 3, 5), "unknown key 'prun' of a policy", "Did you mean 'prune'?"))
     recipe.yaml:3:5: unknown key 'prun' of a policy. Did you mean 'prune'?
@@ -60,6 +62,7 @@ class Fault:
     suggestion: str = ""
     severity: Severity = "error"
     rename: Rename | None = None
+    code: str = field(default="", compare=False)
 
     @property
     def file(self) -> str:
@@ -83,7 +86,7 @@ class Fault:
     def as_dict(self) -> dict[str, Any]:
         """Return the fault as plain values, for editors and other programs."""
         rename = None if self.rename is None else {"old": self.rename.old, "new": self.rename.new}
-        words = {"severity": self.severity, "message": self.message, "suggestion": self.suggestion}
+        words = {"severity": self.severity, "code": self.code, "message": self.message, "suggestion": self.suggestion}
         return {**self.place._asdict(), **words, "rename": rename}
 
 
@@ -125,18 +128,18 @@ class Report:
         if self._values > VALUES:
             self.stop(place, f"more than {VALUES:,} values to read, those that names repeat included; split the recipe")
 
-    def add(self, place: Place, message: str, *, severity: Severity = "error") -> None:
+    def add(self, place: Place, message: str, *, severity: Severity = "error", code: str = "") -> None:
         """Remember one fault; an offer at the end of the message becomes the suggestion."""
         offer = _OFFER.fullmatch(message)
         message, suggestion = (offer["message"], offer["offer"]) if offer else (message, "")
-        self._keep(Fault(place, message, suggestion, severity))
+        self._keep(Fault(place, message, suggestion, severity, code=code or USUAL[severity]))
 
     def again(self, place: Place, message: str) -> bool:
         """Remember a key that comes twice; say whether this second one counts."""
         if not self.last_key_wins:
-            self.add(place, message)
+            self.add(place, message, code="duplicate")
         else:
-            self.add(place, f"{message}, and this one counts", severity="warning")
+            self.add(place, f"{message}, and this one counts", severity="warning", code="duplicate")
         return self.last_key_wins
 
     def unknown(
@@ -147,14 +150,14 @@ class Report:
         Returns the name that was probably meant. Comparing names takes time, so thousands of faults get no offers.
         """
         if len(name) > LONGEST or self._compared > COMPARED:
-            self._keep(Fault(place, message))
+            self._keep(Fault(place, message, code="unknown-name"))
             return None
         names = [one for one in islice(known, COMPARED) if len(one) <= LONGEST]
         self._compared += len(names)
         certain = one_slip(name, set(names) - set(taken))
         offer = did_you_mean(name, names) if certain is None else f"Did you mean {certain!r}?"
         rename = None if certain is None else Rename(name, certain)
-        self._keep(Fault(place, message, offer, rename=rename))
+        self._keep(Fault(place, message, offer, rename=rename, code="unknown-name"))
         near = _NEAR.fullmatch(offer)
         return None if near is None else near["name"]
 
@@ -162,10 +165,10 @@ class Report:
         """Remember that a member refused ``value``, a text perhaps, for which its message may offer another."""
         offer = _OFFER.fullmatch(message)
         if offer is None or not isinstance(value, str):
-            return self.add(place, message)
+            return self.add(place, message, code="bad-value")
         near = one_slip(value, [offer["name"]])
         rename = None if near is None else Rename(value, near)
-        return self._keep(Fault(place, offer["message"], offer["offer"], rename=rename))
+        return self._keep(Fault(place, offer["message"], offer["offer"], rename=rename, code="bad-value"))
 
     def finish(self) -> None:
         """Raise RecipeError with every error; do nothing when there is none."""
@@ -183,7 +186,7 @@ class Report:
 
     def stop(self, place: Place, message: str) -> NoReturn:
         """Raise at once with what was found so far: after this fault the rest cannot be read."""
-        self.add(place, message)
+        self.add(place, message, code="unreadable")
         self.finish()
         raise AssertionError("a report with a fault did not raise")
 

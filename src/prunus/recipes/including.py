@@ -27,7 +27,7 @@ def gather(source: str | Path | Mapping[str, Any], report: Report) -> Document:
     gathering = _Gathering(report)
     gathering.take(root, [Path(source)] if is_path else [], own=True)  # type: ignore[arg-type]
     if not gathering.has_policies and gathering.document.whole:
-        report.add(root.place, "policies is missing, expected a list of policies")
+        report.add(root.place, "policies is missing, expected a list of policies", code="missing")
     return gathering.document
 
 
@@ -64,7 +64,7 @@ class _Gathering:
 
     def _check_version(self, root: Node) -> None:
         if "version" not in root.value:
-            self.report.add(root.place, f"version is missing; begin the recipe with version: {VERSION}")
+            self.report.add(root.place, f"version is missing; begin the recipe with version: {VERSION}", code="missing")
             return
         node = root.value["version"].value
         if type(node.value) is not int or node.value != VERSION:
@@ -81,7 +81,7 @@ class _Gathering:
             return
         if whole in [one.resolve() for one in chain]:
             circle = " → ".join(one.name for one in [*chain, path])
-            self.report.add(entry.place, f"{shown(entry.value)} includes itself: {circle}")
+            self.report.add(entry.place, f"{shown(entry.value)} includes itself: {circle}", code="circle")
         elif whole not in self.seen:
             self.seen.add(whole)
             if len(self.seen) > FILES or len(chain) > DEPTH:
@@ -103,7 +103,9 @@ class _Gathering:
             self.document.policies += node.value
         else:
             found = "an empty list" if node.value == [] else node.found
-            self.report.add(node.place, f"policies is {found}, expected a list of at least one policy")
+            self.report.add(
+                node.place, f"policies is {found}, expected a list of at least one policy", code="wrong-type"
+            )
 
 
 def _recipes_in(folder: Path) -> list[Path]:

@@ -83,7 +83,7 @@ def mapped(pairs: Iterable[Pair], place: Place, report: Report) -> Node:
         size = _require_room(size + pair.key.size + pair.value.size, place, report)
         name = pair.key.value
         if not isinstance(name, str):
-            report.add(pair.key.place, f"a key is {pair.key.found}, expected a name")
+            report.add(pair.key.place, f"a key is {pair.key.found}, expected a name", code="wrong-type")
         elif name not in found or report.again(pair.key.place, _again(name, found[name].key.place)):
             # What is empty has no place of its own: the parser would say the next line.
             found[name] = pair if pair.value.value is not None else Pair(pair.key, Node(None, pair.key.place))

@@ -66,7 +66,7 @@ def load(source: str | Path | Mapping[str, Any], *, variables: Mapping[str, Any]
     - <text>:4:46: unknown key 'scoop' of prune. Did you mean 'scope'?
     """
     report = Report()
-    recipe = _recipe(source, variables or {}, report)
+    recipe = recipe_of(source, variables or {}, report)
     report.finish()
     for fault in recipe.warnings:
         warnings.warn(str(fault), NoEffect, stacklevel=2)
@@ -81,11 +81,17 @@ def check(source: str | Path | Mapping[str, Any], *, variables: Mapping[str, Any
     """
     report = Report()
     with suppress(RecipeError):
-        _recipe(source, variables or {}, report)
+        recipe_of(source, variables or {}, report)
     return report.in_order()
 
 
-def _recipe(source: str | Path | Mapping[str, Any], variables: Mapping[str, Any], report: Report) -> Recipe:
+def recipe_of(source: str | Path | Mapping[str, Any], variables: Mapping[str, Any], report: Report) -> Recipe:
+    """Return what can be read of a recipe, policies with faults left out; every fault goes into the report.
+
+    >>> report = Report()
+    >>> len(recipe_of({"version": 1, "policies": [{"prun": {}}]}, {}, report)), len(report.found)
+    (0, 1)
+    """
     document = gather(source, report)
     override(document, variables, report)
     resolver = Resolver(document, report)
@@ -95,19 +101,19 @@ def _recipe(source: str | Path | Mapping[str, Any], variables: Mapping[str, Any]
         if one.section != VARIABLES:
             parts[one.section][name] = read(node, SECTIONS[one.section], name, report)
     nodes = [resolver.resolve(node) for node in document.policies]
-    policies = [_policy(node, report) for node in nodes]
+    read_in = [(policy, node) for node in nodes if (policy := _policy(node, report)) is not None]
     _report_unused(resolver, report)
-    return Recipe([one for one in policies if one is not None], parts, nodes, report.in_order())
+    return Recipe([policy for policy, _ in read_in], parts, [node for _, node in read_in], report.in_order())
 
 
 def _report_unused(resolver: Resolver, report: Report) -> None:
     """A variable that nothing reads is an error, for whoever sets it expects something; a spare part may lie about."""
     for name, one in resolver.unused():
         if one.section == VARIABLES:
-            report.add(one.place, f"nothing uses the variable {shown(name)}")
+            report.add(one.place, f"nothing uses the variable {shown(name)}", code="unused")
         else:
             said = f"nothing uses the {noun(SECTIONS[one.section])} {shown(name)}"
-            report.add(one.place, said, severity="warning")
+            report.add(one.place, said, severity="warning", code="unused")
 
 
 def _policy(node: Node, report: Report) -> Policy | None:
@@ -115,7 +121,11 @@ def _policy(node: Node, report: Report) -> Policy | None:
         return None
     if not isinstance(node.value, dict):
         known = ", ".join(ACTIONS)
-        report.add(node.place, f"a policy is {node.found}, expected a mapping with one action ({known}) and a window")
+        report.add(
+            node.place,
+            f"a policy is {node.found}, expected a mapping with one action ({known}) and a window",
+            code="wrong-type",
+        )
         return None
     beside = {key: setting for key, setting in settings_of(Policy).items() if key != "action"}
     _check_keys(node, [*beside], report)
@@ -126,7 +136,7 @@ def _policy(node: Node, report: Report) -> Policy | None:
     try:
         return Policy(actions[0], **rest)
     except SettingError as error:
-        report.add(node.place, str(error))
+        report.add(node.place, str(error), code="bad-value")
         return None
 
 
@@ -146,4 +156,4 @@ def _check_keys(node: Node, beside: list[str], report: Report) -> None:
         names = " and ".join(key.value for key in found)
         report.add(found[1].place, f"a policy has one action, found {names}; write each as a policy of its own")
     if not found and not unknown:
-        report.add(node.place, f"a policy has no action, expected one of {', '.join(ACTIONS)}")
+        report.add(node.place, f"a policy has no action, expected one of {', '.join(ACTIONS)}", code="missing")

@@ -42,7 +42,7 @@ def override(document: Document, values: Mapping[str, Any], report: Report) -> N
         default = known[name].node
         if default.value is not None and _kind(node) != _kind(default):
             said = f"variable {shown(name)} is {node.found}, expected {_kind(default)} as at {default.place}"
-            report.add(place, said)
+            report.add(place, said, code="wrong-type")
         document.definitions[name] = Definition(VARIABLES, known[name].place, node, known[name].own)
 
 
@@ -107,7 +107,7 @@ class Resolver:
             return resolved if found.part is None else _with(resolved, resolved.value, found.part)
         if resolved.part is not found.part:
             wrong, right = article(noun(resolved.part)), article(noun(found.part))
-            self.report.add(found.place, f"{name} is {wrong} here, expected {right}")
+            self.report.add(found.place, f"{name} is {wrong} here, expected {right}", code="wrong-type")
             return Node(LOST, found.place)
         return resolved
 
@@ -129,7 +129,7 @@ class Resolver:
         self.used.add(name)
         if name in self._chain:
             circle = " → ".join([*self._chain[self._chain.index(name) :], name])
-            self.report.add(node.place, f"{shown(node.value)} stands for itself: {circle}")
+            self.report.add(node.place, f"{shown(node.value)} stands for itself: {circle}", code="circle")
             return Node(LOST, node.place)
         found = self.definition(name, depth + 1)
         if depth + found.height > DEPTH:

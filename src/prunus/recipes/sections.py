@@ -58,9 +58,13 @@ def texts(root: Node, key: str, wanted: str, report: Report) -> Iterator[Node]:
     seen: dict[str, Place] = {}
     for entry in node.value if isinstance(node.value, list) else [node]:
         if not isinstance(entry.value, str):
-            report.add(entry.place, f"{key} is {entry.found}, expected {wanted}, or a list of such")
+            report.add(entry.place, f"{key} is {entry.found}, expected {wanted}, or a list of such", code="wrong-type")
         elif entry.value in seen:
-            report.add(entry.place, f"{key} names {shown(entry.value)} again; it is already at {seen[entry.value]}")
+            report.add(
+                entry.place,
+                f"{key} names {shown(entry.value)} again; it is already at {seen[entry.value]}",
+                code="duplicate",
+            )
         else:
             seen[entry.value] = entry.place
             yield entry
@@ -90,7 +94,11 @@ def _found(root: Node, own: bool, report: Report) -> Iterator[tuple[str, Definit
     for section in NAMED:
         node = root.value[section].value if section in root.value else Node({}, root.place)
         if not isinstance(node.value, dict):
-            report.add(node.place, f"{section} is {node.found}, expected a mapping of names to what they stand for")
+            report.add(
+                node.place,
+                f"{section} is {node.found}, expected a mapping of names to what they stand for",
+                code="wrong-type",
+            )
             continue
         for name, (key, value) in node.value.items():
             marked = Node(value.value, value.place, value.size, value.height, SECTIONS.get(section))
@@ -106,7 +114,7 @@ def _add(
     elif before is not None and (name not in replaced or before.own):
         hint = f"; to put this one in its place write replace: [{name}]" if name in below and not before.own else ""
         said = f"name {shown(name)} again; it is already in {before.section} at {before.place}{hint}"
-        report.add(definition.place, said)
+        report.add(definition.place, said, code="duplicate")
     elif before is not None and before.section != definition.section:
         report.add(definition.place, f"{shown(name)} cannot replace one of {before.section}, at {before.place}")
     else:

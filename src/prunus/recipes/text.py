@@ -121,7 +121,7 @@ class _Composer:
             return self._alias(event, place)
         if event.tag is not None:
             tag = str(event.tag).replace("tag:yaml.org,2002:", "!!")
-            self.report.add(place, f"tag {shown(tag)} is refused: a recipe holds plain values only")
+            self.report.add(place, f"tag {shown(tag)} is refused: a recipe holds plain values only", code="tag")
         made = self._made(event, place, depth)
         if event.anchor is not None:
             self.anchors[event.anchor] = made

@@ -49,7 +49,11 @@ def section_of(root: Node, section: str, report: Report) -> dict[str, Named]:
         return {}
     node = root.value[section].value
     if not isinstance(node.value, dict):
-        report.add(node.place, f"{section} is {node.found}, expected names with their classes; leave it out if empty")
+        report.add(
+            node.place,
+            f"{section} is {node.found}, expected names with their classes; leave it out if empty",
+            code="wrong-type",
+        )
         return {}
     return {name: _named(pair, section, report) for name, pair in node.value.items()}
 
@@ -76,12 +80,12 @@ def _component(pair: Pair, section: str, report: Report) -> Component | None:
 def _report_class(kind: Node, section: str, report: Report) -> None:
     home = next((one for one, classes in SECTIONS.items() if kind.value in classes), None)
     if home is not None:
-        report.add(kind.place, f"{kind.value} belongs into the section {home}, not {section}")
+        report.add(kind.place, f"{kind.value} belongs into the section {home}, not {section}", code="misplaced")
     elif isinstance(kind.value, str):
         message = f"unknown class {shown(kind.value)} in {section}"
         report.unknown(kind.place, message, kind.value, SECTIONS[section])
     else:
-        report.add(kind.place, f"class is {kind.found}, expected a name")
+        report.add(kind.place, f"class is {kind.found}, expected a name", code="wrong-type")
 
 
 def _places(node: Node) -> dict[str, Place]:
@@ -104,4 +108,9 @@ def warn_of_unused(known: Mapping[str, Mapping[str, Named]], used: Container[str
     for section, names in known.items():
         for name, named in names.items():
             if f"{section}.{name}" not in used:
-                report.add(named.key.place, f"{name} is defined in {section}, no policy uses it", severity="warning")
+                report.add(
+                    named.key.place,
+                    f"{name} is defined in {section}, no policy uses it",
+                    severity="warning",
+                    code="unused",
+                )

@@ -55,7 +55,7 @@ def lines_of(root: Node, report: Report) -> list[Line]:
         report.stop(root.place, f"a schedule is a mapping of sections, found {root.found}")
     for key, pair in root.value.items():
         if key in REFUSED:
-            report.add(pair.key.place, f"{key}: {REFUSED[key]}")
+            report.add(pair.key.place, f"{key}: {REFUSED[key]}", code="unsupported")
         elif key not in TOP:
             report.unknown(pair.key.place, f"unknown section {shown(key)}", key, TOP, root.value)
     _check_version(root, report)
@@ -75,11 +75,11 @@ def _check_version(root: Node, report: Report) -> None:
 
 def _policies(root: Node, known: Mapping[str, dict[str, Named]], report: Report) -> tuple[list[Line | None], set[str]]:
     if "policies" not in root.value:
-        report.add(root.place, "policies is missing, expected a list of policies")
+        report.add(root.place, "policies is missing, expected a list of policies", code="missing")
         return [], set()
     node = root.value["policies"].value
     if not isinstance(node.value, list):
-        report.add(node.place, f"policies is {node.found}, expected a list of policies")
+        report.add(node.place, f"policies is {node.found}, expected a list of policies", code="wrong-type")
         return [], set()
     if not node.value:
         report.add(node.place, "there is no policy, so nothing happens", severity="warning")
@@ -91,7 +91,11 @@ def _policy(
     node: Node, name: str, known: Mapping[str, dict[str, Named]], used: set[str], report: Report
 ) -> Line | None:
     if not isinstance(node.value, dict):
-        report.add(node.place, f"{name} is {node.found}, expected a mapping of {', '.join(KINDS)} and its epochs")
+        report.add(
+            node.place,
+            f"{name} is {node.found}, expected a mapping of {', '.join(KINDS)} and its epochs",
+            code="wrong-type",
+        )
         return None
     kinds = [pair for key, pair in node.value.items() if key in KINDS]
     _check_keys(node, name, kinds, report)
@@ -110,16 +114,20 @@ def _check_keys(node: Node, name: str, kinds: list[Pair], report: Report) -> Non
     unknown = [pair.key for key, pair in node.value.items() if key not in takes]
     for key in unknown:
         if key.value in REFUSED:
-            report.add(key.place, REFUSED[key.value])
+            report.add(key.place, REFUSED[key.value], code="unsupported")
         elif key.value in ("args", "instance_name"):
-            report.add(key.place, f"{key.value} of {name} belongs one level deeper, into {' or '.join(KINDS)}")
+            report.add(
+                key.place,
+                f"{key.value} of {name} belongs one level deeper, into {' or '.join(KINDS)}",
+                code="misplaced",
+            )
         else:
             report.unknown(key.place, f"unknown key {shown(key.value)} of {name}", key.value, takes, node.value)
     if len(kinds) > 1:
         found = " and ".join(pair.key.value for pair in kinds)
         report.add(kinds[1].key.place, f"{name} has {found}, expected one; write each as a policy of its own")
     if not kinds and not unknown:
-        report.add(node.place, f"{name} uses nothing, expected one of {', '.join(KINDS)}")
+        report.add(node.place, f"{name} uses nothing, expected one of {', '.join(KINDS)}", code="missing")
 
 
 def _use(
@@ -129,7 +137,9 @@ def _use(
     kind, node = pair.key.value, pair.value
     section = known[KINDS[kind]]
     if not isinstance(node.value, dict):
-        report.add(node.place, f"{kind} of {name} is {node.found}, expected instance_name: and a name")
+        report.add(
+            node.place, f"{kind} of {name} is {node.found}, expected instance_name: and a name", code="wrong-type"
+        )
         return None
     for key, one in node.value.items():
         if key not in ("instance_name", "args"):
@@ -154,9 +164,9 @@ def _args(kind: str, node: Node, report: Report) -> Any:
         return ARGS[kind]() if kind in ARGS else None
     key, given = node.value["args"]
     if kind not in ARGS:
-        report.add(key.place, f"a {kind} takes no args in its policy; they would change nothing")
+        report.add(key.place, f"a {kind} takes no args in its policy; they would change nothing", code="misplaced")
         return UNREADABLE
     if given.value is not None and not isinstance(given.value, dict):
-        report.add(given.place, f"args is {given.found}, expected a mapping")
+        report.add(given.place, f"args is {given.found}, expected a mapping", code="wrong-type")
         return UNREADABLE
     return settings(ARGS[kind], given.value or {}, f"the args of a {kind}", key.place, report)

@@ -93,7 +93,7 @@ class Fitting:
         for target in chosen.all if chosen and folds else ():
             if norm_after(target.module, self.model) is None:
                 text = f"{line.name}: fold_batchnorm: {target.name} is not followed by exactly one batch norm"
-                self.report.add(line.place, text)
+                self.report.add(line.place, text, code="does-not-fit")
 
     def choose(self, line: Line) -> Chosen | None:
         """Return the parameters of a line's component, or None once the faults are reported; one answer a component."""
@@ -111,7 +111,7 @@ class Fitting:
             if target is None:
                 self.report.add(at, f"the model has no parameter {name!r}. {self.names.offer(name)}")
             elif target in named.values():
-                self.report.add(at, f"{name!r} is {target.name}, which is named above already")
+                self.report.add(at, f"{name!r} is {target.name}, which is named above already", code="duplicate")
             else:
                 named[name] = target
         if self._failed(before):
@@ -129,7 +129,7 @@ class Fitting:
             return line
         if "levels" not in getattr(line.component, "__dataclass_fields__", {}):
             text = f"{line.name}: levels changes nothing: {type(line.component).__name__} has none"
-            self.report.add(line.place, text)
+            self.report.add(line.place, text, code="misplaced")
             return line
         component: Any = line.component
         return replace(line, component=replace(component, levels=levels))
@@ -138,7 +138,11 @@ class Fitting:
         rates = [(line, line.window.resolve(None)) for line in lines if isinstance(line.component, LRScheduler)]
         for (one, first), (other, second) in combinations(rates, 2):
             if _overlap(first, second):
-                self.report.add(other.place, f"{_two(one, other)} both set the learning rate; give them epochs apart")
+                self.report.add(
+                    other.place,
+                    f"{_two(one, other)} both set the learning rate; give them epochs apart",
+                    code="conflict",
+                )
 
     def _check_claims(self, lines: Sequence[Line]) -> None:
         """Two pruners of one parameter need epochs apart."""
@@ -154,7 +158,9 @@ class Fitting:
         shared = set(one.window.resolve(None).firings()) & set(other.window.resolve(None).firings())
         if shared and not other.args.replace_masks:
             hint = "give them epochs apart, or say replace_masks: true in the later one's args"
-            self.report.add(other.place, f"{_two(one, other)} both prune {name} in epoch {min(shared)}; {hint}")
+            self.report.add(
+                other.place, f"{_two(one, other)} both prune {name} in epoch {min(shared)}; {hint}", code="conflict"
+            )
 
     def _say_renamed(self, lines: Iterable[Line]) -> None:
         pairs = {(name, target.name) for name, target in self._named(lines) if name != target.name}

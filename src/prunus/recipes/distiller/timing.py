@@ -69,7 +69,7 @@ def window_of(node: Node, name: str, beside_timing: Iterable[str], report: Repor
     if "epochs" not in given and len(beside) < len(RANGE):
         missing = ", ".join(key for key in RANGE if key not in given)
         if set(node.value) <= {*TIMING, *beside_timing}:  # else a misspelt key may be what is missing
-            report.add(node.place, f"{name} lacks {missing} (or a list of epochs)")
+            report.add(node.place, f"{name} lacks {missing} (or a list of epochs)", code="missing")
         return None
     kinds: dict[str, Any] = {"epochs": tuple[int, ...], **dict.fromkeys(RANGE, int)}
     values = {key: read(pair.value, kinds[key], f"{key} of {name}", report) for key, pair in given.items()}
@@ -82,5 +82,5 @@ def _window(node: Node, values: dict[str, Any], name: str, report: Report) -> Wi
     except SettingError as fault:
         about = next((key for key in values if str(fault).startswith(key)), None)
         place = node.place if about is None else node.value[about].value.place
-        report.add(place, f"{name}: {fault}")
+        report.add(place, f"{name}: {fault}", code="bad-value")
         return None
