@@ -6,12 +6,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from prunus.masks import MaskStore
+from prunus.select import Walk
 
 
 class Moment(Enum):
@@ -40,6 +42,11 @@ class Site:
     model: nn.Module
     optimizer: torch.optim.Optimizer | None
     masks: MaskStore
+
+    @cached_property
+    def walk(self) -> Walk:
+        """The parameters of the model, walked once for all actions that are bound here."""
+        return Walk(self.model)
 
 
 class Bound:

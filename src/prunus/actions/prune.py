@@ -76,7 +76,7 @@ class Prune(Action):
 
     def bind(self, site: Site) -> Bound:
         """Choose the targets and check that the structure fits each of them."""
-        chosen = targets(site.model, self.select)
+        chosen = targets(site.walk, self.select)
         for target in chosen:
             require_fit(target, self.structure)
         if site.optimizer is not None:

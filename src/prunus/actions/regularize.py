@@ -75,7 +75,7 @@ class Regularize(Action):
 
     def bind(self, site: Site) -> Bound:
         """Choose the targets and evaluate the regularizer once, so that a misfit shows before training."""
-        chosen = targets(site.model, self.select)
+        chosen = targets(site.walk, self.select)
         for target in chosen:
             self.regularizer(target.canonical(target.parameter.detach()))
         if isinstance(self.steering, FeedbackLoop):

@@ -11,6 +11,7 @@ from prunus.select.manager import ParameterManager, Selection
 from prunus.select.pruning_manager import ProcessedGroup, PruningManager
 from prunus.select.rules import Select, explain, require_in_optimizer, targets
 from prunus.select.target import Choice, Target
+from prunus.select.walk import Walk
 
 __all__ = [
     "ALLOWED",
@@ -22,6 +23,7 @@ __all__ = [
     "Select",
     "Selection",
     "Target",
+    "Walk",
     "explain",
     "require_in_optimizer",
     "targets",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,7 +10,8 @@ from torch import nn
 
 from prunus.errors import Faults, SelectionError, did_you_mean, require_count
 from prunus.select.layers import is_bias, is_protected
-from prunus.select.target import Choice, Target, parameters
+from prunus.select.target import Choice, Target
+from prunus.select.walk import Walk
 
 
 @dataclass(frozen=True)
@@ -51,13 +51,8 @@ class Select:
         require_count("min_elements", self.min_elements, 0)
 
     def reason_against(self, target: Target) -> str:
-        """Say why the parameter stays out, or return an empty string."""
-        parameter, names = target.parameter, (target.name, *target.aliases)
-        literal = any(name in self.include for name in names)
-        if not _matches(names, self.include):
-            return "not included"
-        if _matches(names, self.exclude):
-            return "excluded by pattern"
+        """Say why a parameter that the patterns let through stays out, or return an empty string."""
+        parameter, literal = target.parameter, any(name in self.include for name in (target.name, *target.aliases))
         if not parameter.requires_grad:
             return "frozen"
         if not parameter.is_floating_point():
@@ -73,15 +68,21 @@ class Select:
         return ""
 
 
-def targets(model: nn.Module, select: Select | None = None) -> list[Target]:
+def targets(model: nn.Module | Walk, select: Select | None = None) -> list[Target]:
     """Return the parameters that ``select`` (default: every weight matrix and kernel) chooses, in model order.
+
+    Many selections from one model take a :class:`Walk` of it instead, so that it is walked once.
 
     Raises SelectionError when a pattern or type matches nothing, or when nothing is left to choose.
 
     >>> [target.name for target in targets(nn.Sequential(nn.Linear(4, 2)))]
     ['0.weight']
     """
-    return require_some(explain(model, select))
+    select, walk = select or Select(), _walked(model)
+    _require_matches(walk, select)
+    matched = sorted(walk.matched(select.include) - walk.matched(select.exclude))
+    chosen = [walk.targets[at] for at in matched if not select.reason_against(walk.targets[at])]
+    return chosen or require_some(explain(walk, select))
 
 
 def require_some(choices: Sequence[Choice]) -> list[Target]:
@@ -97,22 +98,24 @@ def require_some(choices: Sequence[Choice]) -> list[Target]:
     return chosen
 
 
-def explain(model: nn.Module, select: Select | None = None) -> list[Choice]:
+def explain(model: nn.Module | Walk, select: Select | None = None) -> list[Choice]:
     """Return one Choice for every distinct parameter of the model, with the reason for each that stays out.
 
     >>> [(choice.target.name, choice.reason) for choice in explain(nn.Linear(4, 2))]
     [('weight', ''), ('bias', 'bias or vector')]
     """
-    select = select or Select()
-    every = list(parameters(model))
-    _require_matches(every, select)
-    return [Choice(target, select.reason_against(target)) for target in every]
+    select, walk = select or Select(), _walked(model)
+    _require_matches(walk, select)
+    included, excluded = walk.matched(select.include), walk.matched(select.exclude)
+    beyond = {at: "excluded by pattern" if at in excluded else "" for at in included}
+    return [
+        Choice(target, beyond.get(at, "not included") or select.reason_against(target))
+        for at, target in enumerate(walk.targets)
+    ]
 
 
-def _matches(names: tuple[str, ...], patterns: tuple[str, ...]) -> bool:
-    """Whether a pattern fits a parameter's qualified name or the name of its module."""
-    places = [place for name in names for place in (name, name.rpartition(".")[0])]
-    return any(fnmatch.fnmatchcase(place, pattern) for place in places for pattern in patterns)
+def _walked(model: nn.Module | Walk) -> Walk:
+    return model if isinstance(model, Walk) else Walk(model)
 
 
 def _of_types(module: nn.Module, types: tuple[str, ...]) -> bool:
@@ -126,17 +129,16 @@ def _class_names(kind: type) -> tuple[str, str, str]:
     return kind.__name__, f"{kind.__module__}.{kind.__qualname__}", public
 
 
-def _require_matches(every: list[Target], select: Select) -> None:
+def _require_matches(walk: Walk, select: Select) -> None:
     """Raise one SelectionError that lists every pattern and type without a match."""
     faults = Faults("the selection does not fit the model")
-    all_names = [name for target in every for name in (target.name, *target.aliases)]
     for kind in ("include", "exclude"):
         for pattern in getattr(select, kind):
-            if every and not _matches(tuple(all_names), (pattern,)):
-                faults.add(f"{kind} {pattern!r} matches no parameter. {did_you_mean(pattern, all_names)}")
+            if walk.targets and not walk.matched((pattern,)):
+                faults.add(f"{kind} {pattern!r} matches no parameter. {did_you_mean(pattern, walk.names)}")
     for name in select.types:
-        if not any(_of_types(target.module, (name,)) for target in every):
-            known = {type(target.module).__name__ for target in every}
+        if not any(_of_types(target.module, (name,)) for target in walk.targets):
+            known = {type(target.module).__name__ for target in walk.targets}
             faults.add(f"type {name!r} is no layer of this model. {did_you_mean(name, known)}")
     faults.raise_as(SelectionError)
 
