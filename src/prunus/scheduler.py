@@ -127,6 +127,10 @@ class CompressionScheduler:
             policy.bound.epoch_begin(self.epoch)
         self._fire(Moment.BEFORE, "epoch")
 
+    def step_begin(self) -> None:
+        """Say that a step begins, before its forward pass; needed only where a policy acts there, harmless elsewhere."""
+        self._ensure_epoch()
+
     def loss(self, loss: Tensor) -> Tensor:
         """Return the loss plus every penalty that is active now."""
         penalty = self.penalty()
