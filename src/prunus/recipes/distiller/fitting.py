@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from itertools import combinations
-from typing import Any
 
 import torch
 from torch import nn
@@ -21,11 +17,11 @@ from prunus.recipes.distiller.contract import (
     LRScheduler,
     Pruner,
     Regularizer,
-    Remark,
 )
 from prunus.recipes.distiller.document import Line
 from prunus.recipes.distiller.extending import ActOnce
 from prunus.recipes.distiller.folding import norm_after
+from prunus.recipes.distiller.meeting import check_claims, check_rates, check_window, with_levels
 from prunus.recipes.distiller.names import Names
 from prunus.recipes.distiller.pruning import PruneByRule
 from prunus.recipes.distiller.rating import RateByEpoch
@@ -51,7 +47,7 @@ class Fitting:
     >>> Fitting(nn.Sequential(nn.Linear(2, 2)), None, report).policies([line])
     []
     >>> print(report.found[0])
-    the model has no parameter 'module.0.weigth'. Did you mean '0.weight'?
+    the model has no parameter 'module.0.weigth'. Did you mean 'module.0.weight'?
     """
 
     def __init__(
@@ -67,26 +63,23 @@ class Fitting:
 
     def policies(self, lines: Sequence[Line], earlier: Sequence[Line] = ()) -> list[Policy]:
         """Return a policy for each line in which nothing is wrong; conflicts with earlier lines are faults too."""
-        lines = [self._with_levels(line) for line in lines]
+        lines = [with_levels(line, self.report) for line in lines]
         found = [self._policy(line) for line in lines]
-        self._check_rates([*earlier, *lines])
-        self._check_claims([*earlier, *lines])
+        check_rates([*earlier, *lines], self.report)
+        check_claims(self._claims([*earlier, *lines]), self.report)
         self._say_renamed(lines)
         return [policy for policy in found if policy is not None]
 
     def _policy(self, line: Line) -> Policy | None:
         before = len(self.report.found)
         chosen = self.choose(line)
-        span = line.window.resolve(None)
-        for remark in [*line.component.fit_window(span), *_of_args(line)]:
-            text = f"{line.name}: {remark.message}" if line.name else remark.message
-            self.report.add(line.place, text, severity=remark.severity)
+        check_window(line, self.report)
         self._check_norms(line, chosen)
         if isinstance(line.component, LRScheduler) and self.optimizer is None:
             self.report.add(line.place, f"{type(line.component).__name__} needs an optimizer, and there is none")
         if chosen is None or self._failed(before):
             return None
-        return Policy(action_of(line, chosen, span), line.window)
+        return Policy(action_of(line, chosen, line.window.resolve(None)), line.window)
 
     def _check_norms(self, line: Line, chosen: Chosen | None) -> None:
         folds = isinstance(line.args, PrunerArgs) and line.args.fold_batchnorm
@@ -109,7 +102,8 @@ class Fitting:
             target = self.names.find(name)
             at = places.get(name, place)
             if target is None:
-                self.report.add(at, f"the model has no parameter {name!r}. {self.names.offer(name)}")
+                known = self.names.spelt_like(name)
+                self.report.unknown(at, f"the model has no parameter {name!r}", name, known)
             elif target in named.values():
                 self.report.add(at, f"{name!r} is {target.name}, which is named above already", code="duplicate")
             else:
@@ -119,48 +113,14 @@ class Fitting:
         rest = [target for target in self.names.targets if target not in named.values()] if component.everything else []
         chosen = Chosen(named, rest)
         for remark in component.fit(chosen):
-            self.report.add(places.get(remark.name, place), remark.message, severity=remark.severity)
+            code = "does-not-fit" if remark.severity == "error" else ""
+            self.report.add(places.get(remark.name, place), remark.message, severity=remark.severity, code=code)
         return None if self._failed(before) else chosen
 
-    def _with_levels(self, line: Line) -> Line:
-        """Put a policy's own levels into its pruner, a new one, so that other policies keep theirs."""
-        levels = line.args.levels if isinstance(line.args, PrunerArgs) else None
-        if levels is None:
-            return line
-        if "levels" not in getattr(line.component, "__dataclass_fields__", {}):
-            text = f"{line.name}: levels changes nothing: {type(line.component).__name__} has none"
-            self.report.add(line.place, text, code="misplaced")
-            return line
-        component: Any = line.component
-        return replace(line, component=replace(component, levels=levels))
-
-    def _check_rates(self, lines: Sequence[Line]) -> None:
-        rates = [(line, line.window.resolve(None)) for line in lines if isinstance(line.component, LRScheduler)]
-        for (one, first), (other, second) in combinations(rates, 2):
-            if _overlap(first, second):
-                self.report.add(
-                    other.place,
-                    f"{_two(one, other)} both set the learning rate; give them epochs apart",
-                    code="conflict",
-                )
-
-    def _check_claims(self, lines: Sequence[Line]) -> None:
-        """Two pruners of one parameter need epochs apart."""
-        claims: dict[str, list[Line]] = defaultdict(list)
+    def _claims(self, lines: Iterable[Line]) -> Iterator[tuple[Line, list[str]]]:
         for line in lines:
             chosen = self.choose(line) if isinstance(line.component, Pruner) else None
-            for target in chosen.all if chosen else ():
-                for earlier in claims[target.name]:
-                    self._check_pair(earlier, line, target.name)
-                claims[target.name].append(line)
-
-    def _check_pair(self, one: Line, other: Line, name: str) -> None:
-        shared = set(one.window.resolve(None).firings()) & set(other.window.resolve(None).firings())
-        if shared and not other.args.replace_masks:
-            hint = "give them epochs apart, or say replace_masks: true in the later one's args"
-            self.report.add(
-                other.place, f"{_two(one, other)} both prune {name} in epoch {min(shared)}; {hint}", code="conflict"
-            )
+            yield line, [target.name for target in chosen.all] if chosen else []
 
     def _say_renamed(self, lines: Iterable[Line]) -> None:
         pairs = {(name, target.name) for name, target in self._named(lines) if name != target.name}
@@ -197,21 +157,3 @@ def action_of(line: Line, chosen: Chosen, span: Span) -> Action:
         return RateByEpoch(component)
     assert isinstance(component, Extension)
     return ActOnce(component)
-
-
-def _of_args(line: Line) -> Iterator[Remark]:
-    """Yield what is to be said about a policy's arguments in its window."""
-    if isinstance(line.args, PrunerArgs):
-        yield from line.args.remarks()
-    span = line.window.resolve(None)
-    last = span.firings()[-1]
-    if getattr(line.args, "keep_mask", False) and span.end is not None and last != span.end - 1:
-        yield Remark(f"keep_mask acts after epoch {last}, the last that fires", "keep_mask", "notice")
-
-
-def _overlap(one: Span, other: Span) -> bool:
-    return one.start <= other.firings()[-1] and other.start <= one.firings()[-1]
-
-
-def _two(one: Line, other: Line) -> str:
-    return " and ".join(line.name or type(line.component).__name__ for line in (one, other))

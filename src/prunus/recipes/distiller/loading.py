@@ -12,6 +12,7 @@ from torch import nn
 from prunus.errors import RecipeError
 from prunus.recipes.distiller.document import lines_of
 from prunus.recipes.distiller.fitting import Fitting
+from prunus.recipes.distiller.meeting import check_lines
 from prunus.recipes.distiller.scheduler import DistillerScheduler
 from prunus.recipes.faults import Fault, Report
 from prunus.recipes.sources import tree_of
@@ -78,7 +79,9 @@ def check(
     report = Report(last_key_wins=True)
     try:
         lines = lines_of(tree_of(source, report), report)
-        if model is not None:
+        if model is None:
+            check_lines(lines, report)
+        else:
             Fitting(model, optimizer, report).policies(lines)
     except RecipeError:
         pass

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from torch import nn
 
-from prunus.errors import SettingError, did_you_mean
+from prunus.errors import SettingError
 from prunus.select import Target
 from prunus.select.target import parameters
 
@@ -43,19 +43,25 @@ class Names:
         self._exact = {name: target for target in self.targets for name in (target.name, *target.aliases)}
         self._plain: Mapping[str, list[Target]] = defaultdict(list)
         for name, target in self._exact.items():
-            self._plain[_unwrapped(name)].append(target)
+            self._plain[unwrapped(name)].append(target)
 
     def find(self, written: str) -> Target | None:
         """Return the parameter of this name, else the only one that differs in ``module.`` alone, else None."""
         if written in self._exact:
             return self._exact[written]
-        near = {id(target): target for target in self._plain.get(_unwrapped(written), [])}
+        near = {id(target): target for target in self._plain.get(unwrapped(written), [])}
         return next(iter(near.values())) if len(near) == 1 else None
 
-    def offer(self, written: str) -> str:
-        """Return the sentence that offers the nearest name."""
-        return did_you_mean(_unwrapped(written), self._exact)
+    def spelt_like(self, written: str) -> list[str]:
+        """Return every name as the file would write it: with ``module.`` before it if ``written`` has that."""
+        before = f"{WRAPPER}." if written.startswith(f"{WRAPPER}.") else ""
+        return [name if name.startswith(before) else before + name for name in self._exact]
 
 
-def _unwrapped(name: str) -> str:
+def unwrapped(name: str) -> str:
+    """Return a name without what DataParallel puts into it.
+
+    >>> unwrapped("features.module.0.weight")
+    'features.0.weight'
+    """
     return ".".join(part for part in name.split(".") if part != WRAPPER)
