@@ -9,7 +9,7 @@ from itertools import combinations
 from typing import Any
 
 from prunus.recipes.distiller.arguments import PrunerArgs
-from prunus.recipes.distiller.contract import LRScheduler, Pruner, Remark
+from prunus.recipes.distiller.contract import LRScheduler, Pruner, Regularizer, Remark
 from prunus.recipes.distiller.document import Line
 from prunus.recipes.distiller.names import unwrapped
 from prunus.recipes.faults import Report
@@ -103,9 +103,12 @@ def _of_args(line: Line) -> Iterator[Remark]:
     """Yield what is to be said about a policy's arguments in its window."""
     if isinstance(line.args, PrunerArgs):
         yield from line.args.remarks()
+    keeps = getattr(line.args, "keep_mask", False)
+    if keeps and isinstance(line.component, Regularizer) and not line.component.thresholds:
+        yield Remark("keep_mask changes nothing: the regularizer has no threshold_criteria", "keep_mask", "warning")
     span = line.window.resolve(None)
     last = span.firings()[-1]
-    if getattr(line.args, "keep_mask", False) and span.end is not None and last != span.end - 1:
+    if keeps and span.end is not None and last != span.end - 1:
         yield Remark(f"keep_mask acts after epoch {last}, the last that fires", "keep_mask", "notice")
 
 

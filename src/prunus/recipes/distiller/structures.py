@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from prunus.recipes.distiller.contract import Chosen, Remark
-from prunus.structures import Channel, Column, Filter, Kernel, Row, Structure
+from prunus.select import Target
+from prunus.structures import Channel, Column, Filter, Kernel, Layer, Row, Structure
 
 RANKED: Mapping[str, Structure] = {"Filters": Filter(), "3D": Filter(), "Channels": Channel(), "Rows": Channel()}
 """The groups of ranked pruners; their Rows are input features, as Distiller's are."""
@@ -28,6 +29,8 @@ THRESHOLDS: Mapping[str, Structure] = {
     "Cols": Column(),
 }
 """The groups of thresholds; their Rows are outputs, unlike those of ranked pruners."""
+CHARGED: Mapping[str, Structure] = {**THRESHOLDS, "4D": Layer()}
+"""The groups of regularizers: those of thresholds, and whole convolutions."""
 
 
 def fit_ranked(group_type: str, chosen: Chosen, structure: Structure | None = None) -> Iterator[Remark]:
@@ -62,14 +65,26 @@ def fit_thresholds(groups: Mapping[str, str], chosen: Chosen, *, mean: bool) -> 
     """
     for name, target in chosen.named.items():
         group, shape = groups[name], list(target.parameter.shape)
-        wanted = (2,) if group in ("Rows", "Cols") else (2, 4) if group == "Channels" else (4,)
-        reason = THRESHOLDS[group].misfit(shape)
-        if reason or len(shape) not in wanted:
-            dimensions = " or ".join(map(str, wanted))
-            yield Remark(f"{group} takes weights of {dimensions} dimensions, {target.name} has shape {shape}", name)
-        elif mean and group in ("Rows", "Cols") and shape[0] != shape[1]:
+        misfits = list(fit_group(group, name, target))
+        yield from misfits
+        if mean and not misfits and group in ("Rows", "Cols") and shape[0] != shape[1]:
             text = f"Mean_Abs of {group} is the mean; Distiller divides the sum by {shape[0 if group == 'Rows' else 1]}"
             yield Remark(f"{target.name}: {text}, the size of the other dimension", name, "notice")
+
+
+def fit_group(group: str, name: str, target: Target) -> Iterator[Remark]:
+    """Yield an error if the parameter, called ``name`` in the file, does not fall into such groups.
+
+    >>> from torch import nn
+    >>> from prunus.select import targets
+    >>> [remark.message for remark in fit_group("4D", "fc.weight", targets(nn.Linear(2, 2))[0])]
+    ['4D takes weights of 4 dimensions, weight has shape [2, 2]']
+    """
+    shape = list(target.parameter.shape)
+    wanted = (2,) if group in ("Rows", "Cols") else (2, 4) if group == "Channels" else (4,)
+    if len(shape) not in wanted:
+        dimensions = " or ".join(map(str, wanted))
+        yield Remark(f"{group} takes weights of {dimensions} dimensions, {target.name} has shape {shape}", name)
 
 
 def fit_leader(structure: Structure, chosen: Chosen) -> Iterator[Remark]:

@@ -1,7 +1,8 @@
-"""What pruners with thresholds share: keep what is above a limit; measure weights once and remember it."""
+"""What thresholds of pruners and regularizers share: what is above a limit stays; weights are measured once."""
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,9 @@ from prunus.criteria import Criterion, Magnitude
 from prunus.recipes.distiller.contract import Rule, Scene, Verdict
 from prunus.select import Target
 from prunus.structures import Element, Structure
+
+CRITERIA: Mapping[str, Magnitude] = {"Max": Magnitude(p=math.inf), "Mean_Abs": Magnitude(average=True)}
+"""What is held against the threshold of groups: the largest absolute weight of a group, or their mean."""
 
 
 @dataclass(eq=False)

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from torch import nn
 
-from prunus.criteria import Magnitude
 from prunus.errors import require_known, require_number
 from prunus.recipes.distiller.contract import Chosen, Pruner, Remark, Rule
 from prunus.recipes.distiller.keyed import by_target, require_values
 from prunus.recipes.distiller.structures import THRESHOLDS, fit_thresholds
-from prunus.recipes.distiller.thresholds import Thresholding
+from prunus.recipes.distiller.thresholds import CRITERIA, Thresholding
 from prunus.window import Span
-
-CRITERIA: Mapping[str, Magnitude] = {"Max": Magnitude(p=math.inf), "Mean_Abs": Magnitude(average=True)}
-"""What is held against the threshold: the largest absolute weight of a group, or their mean."""
 
 
 def require_regime(name: str, regime: tuple[float, str]) -> None:
