@@ -14,6 +14,7 @@ from prunus.cli.compare import compare
 from prunus.cli.demo import demo
 from prunus.cli.fuse import fuse
 from prunus.cli.inspect_file import inspect
+from prunus.cli.lint import lint
 from prunus.cli.schema import schema
 from prunus.cli.sensitivity import sensitivity
 from prunus.cli.train import SETTINGS, train
@@ -30,6 +31,7 @@ app.command()(compare)
 app.command()(demo)
 app.command()(fuse)
 app.command()(inspect)
+app.command()(lint)
 app.command()(schema)
 app.command()(sensitivity)
 app.command(context_settings=SETTINGS)(train)

@@ -132,7 +132,7 @@ class Report:
         """Remember one fault; an offer at the end of the message becomes the suggestion."""
         offer = _OFFER.fullmatch(message)
         message, suggestion = (offer["message"], offer["offer"]) if offer else (message, "")
-        self._keep(Fault(place, message, suggestion, severity, code=code or USUAL[severity]))
+        self.keep(Fault(place, message, suggestion, severity, code=code or USUAL[severity]))
 
     def again(self, place: Place, message: str) -> bool:
         """Remember a key that comes twice; say whether this second one counts."""
@@ -150,14 +150,14 @@ class Report:
         Returns the name that was probably meant. Comparing names takes time, so thousands of faults get no offers.
         """
         if len(name) > LONGEST or self._compared > COMPARED:
-            self._keep(Fault(place, message, code="unknown-name"))
+            self.keep(Fault(place, message, code="unknown-name"))
             return None
         names = [one for one in islice(known, COMPARED) if len(one) <= LONGEST]
         self._compared += len(names)
         certain = one_slip(name, set(names) - set(taken))
         offer = did_you_mean(name, names) if certain is None else f"Did you mean {certain!r}?"
         rename = None if certain is None else Rename(name, certain)
-        self._keep(Fault(place, message, offer, rename=rename, code="unknown-name"))
+        self.keep(Fault(place, message, offer, rename=rename, code="unknown-name"))
         near = _NEAR.fullmatch(offer)
         return None if near is None else near["name"]
 
@@ -168,7 +168,7 @@ class Report:
             return self.add(place, message, code="bad-value")
         near = one_slip(value, [offer["name"]])
         rename = None if near is None else Rename(value, near)
-        return self._keep(Fault(place, offer["message"], offer["offer"], rename=rename, code="bad-value"))
+        return self.keep(Fault(place, offer["message"], offer["offer"], rename=rename, code="bad-value"))
 
     def finish(self) -> None:
         """Raise RecipeError with every error; do nothing when there is none."""
@@ -195,8 +195,8 @@ class Report:
         rank = {file: at for at, file in enumerate(self.files)}
         return sorted(self.found, key=lambda one: (rank.get(one.place.file, -1), one.place.line, one.place.column))
 
-    def _keep(self, fault: Fault) -> None:
-        """One that an alias brings up a second time is kept once."""
+    def keep(self, fault: Fault) -> None:
+        """Remember a fault; one that an alias brings up a second time is kept once."""
         if fault not in self._kept:
             self._kept.add(fault)
             self.found.append(fault)

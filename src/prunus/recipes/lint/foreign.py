@@ -1,0 +1,73 @@
+"""Distiller's files to acts."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from prunus.policy import Policy
+from prunus.recipes.distiller.contract import Chosen, Component, Pruner
+from prunus.recipes.distiller.document import Line, lines_of
+from prunus.recipes.distiller.fitting import Fitting, action_of
+from prunus.recipes.distiller.meeting import check_lines, with_levels
+from prunus.recipes.distiller.names import unwrapped
+from prunus.recipes.distiller.pruners import AutomatedGradualPruner, SparsityLevelParameterPruner
+from prunus.recipes.distiller.structured import Gradual, Settled, StructuredPruner
+from prunus.recipes.faults import Report
+from prunus.recipes.lint.acts import Act, Goal
+from prunus.recipes.nodes import Node
+from prunus.structures import Element, Structure
+
+
+def acts_of_file(root: Node, report: Report, model: nn.Module | None) -> tuple[Act, ...]:
+    """Return an act for each line that can be read, fitted to the model if there is one.
+
+    >>> from prunus.recipes.nodes import from_plain
+    >>> acts_of_file(from_plain({"policies": []}, Report()), Report(), None)
+    ()
+    """
+    lines = lines_of(root, report)
+    policies = root.value["policies"].value.value if "policies" in root.value else []
+    nodes = {node.place: node for node in (policies if isinstance(policies, list) else [])}
+    if model is None:
+        check_lines(lines, report)
+        return tuple(_act(line, nodes[line.place], None) for line in lines)
+    fitting = Fitting(model, _optimizer(model), report)
+    fitting.policies(lines)
+    return tuple(_act(line, nodes[line.place], fitting.choose(line)) for line in lines)
+
+
+def goals_of(component: Component) -> dict[str, Goal]:
+    """Return the share of zeros that a pruner aims at, by parameter name; none for those with thresholds.
+
+    >>> goals_of(AutomatedGradualPruner(0.05, 0.8, "fc.weight"))
+    {'fc.weight': Goal(first=0.05, last=0.8)}
+    """
+    if isinstance(component, SparsityLevelParameterPruner):
+        return {name: Goal(level, level) for name, level in component.levels.items()}
+    if isinstance(component, (AutomatedGradualPruner, Gradual)):
+        return dict.fromkeys(component.names, Goal(component.initial_sparsity, component.final_sparsity))
+    if isinstance(component, Settled):
+        return dict.fromkeys(component.names, Goal(component.desired_sparsity, component.desired_sparsity))
+    return {}
+
+
+def _act(line: Line, node: Node, chosen: Chosen | None) -> Act:
+    component = with_levels(line, Report()).component
+    found = chosen or Chosen({})
+    called = {name: target.name for name, target in found.named.items()}
+    goals = {called.get(name, unwrapped(name)): goal for name, goal in goals_of(component).items()}
+    policy = Policy(action_of(line, found, line.window.resolve(None)), line.window)
+    return Act(policy, node, goals, _structure(component), targets=tuple(found.all), places=line.places)
+
+
+def _structure(component: Component) -> Structure | None:
+    if isinstance(component, StructuredPruner):
+        return component.structure
+    return Element() if isinstance(component, Pruner) else None
+
+
+def _optimizer(model: nn.Module) -> torch.optim.Optimizer | None:
+    """Learning rates are checked against an optimizer, and here any will do."""
+    parameters = list(model.parameters())
+    return torch.optim.SGD(parameters, lr=0.1) if parameters else None

@@ -1,0 +1,22 @@
+"""repeated: a policy that stands there twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from prunus.actions import Regularize, Rewire
+from prunus.recipes.faults import Fault
+from prunus.recipes.lint.acts import Draft, say
+
+
+def repeated(draft: Draft) -> Iterator[Fault]:
+    """A policy says just what another one says, so that a penalty counts twice or weights move twice.
+
+    Two that prune are an overlap.
+
+    >>> list(repeated(Draft("native", ())))
+    []
+    """
+    for one, other in draft.pairs():
+        if isinstance(other.action, (Regularize, Rewire)) and other.policy == one.policy:
+            yield say(other.at(), f"it says what the policy of {one.where} says, so it counts twice", "Leave one out.")
