@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 from torch import Tensor
 
-from prunus.errors import ScoreError, require_known, require_number
+from prunus.errors import ScoreError
 from prunus.recipes.distiller.contract import Chosen, Regularizer, Remark
+from prunus.recipes.distiller.regimes import Regime
 from prunus.recipes.distiller.structures import THRESHOLDS, fit_group, fit_thresholds
 from prunus.recipes.distiller.thresholds import CRITERIA
-from prunus.recipes.faults import Report
-from prunus.recipes.nodes import LOST, Node, Pair
 from prunus.regularizers.base import zero_value
 from prunus.select import Target
 from prunus.structures import Element
-
-
-class Regime(NamedTuple):
-    """What a parameter pays: a strength for the groups of these names, whose charges add up; none for single weights.
-
-    >>> Regime(0.1).groups
-    ()
-    """
-
-    strength: float
-    groups: tuple[str, ...] = ()
 
 
 class Charging(Regularizer):
@@ -66,13 +52,17 @@ class Charging(Regularizer):
 
     def penalty(self, chosen: Chosen) -> Tensor:
         """Return the sum of strength times charge; strength 0 charges nothing, and leaves no trace in the gradients."""
-        regimes = [(target, self.regimes[name]) for name, target in chosen.named.items()]
-        terms = [one.strength * self.charge(target, one.groups) for target, one in regimes if one.strength]
-        return sum(terms[1:], start=terms[0]) if terms else zero_value(regimes[0][0].parameter.detach())
+        pairs = self._pairs(chosen)
+        terms = [one.strength * self.charge(target, one.groups) for target, one in pairs if one.strength]
+        return sum(terms[1:], start=terms[0]) if terms else zero_value(pairs[0][0].parameter.detach())
 
     def keep(self, chosen: Chosen) -> Mapping[str, Tensor]:
         """Return the masks of what is above its strength; ScoreError where weights are NaN."""
-        return {target.name: self._mask(target, self.regimes[name]) for name, target in chosen.named.items()}
+        return {target.name: self._mask(target, regime) for target, regime in self._pairs(chosen)}
+
+    def _pairs(self, chosen: Chosen) -> list[tuple[Target, Regime]]:
+        regimes = self.regimes
+        return [(target, regimes[name]) for name, target in chosen.named.items()]
 
     def _mask(self, target: Target, regime: Regime) -> Tensor:
         structure = THRESHOLDS[regime.groups[0]] if regime.groups else Element()
@@ -84,8 +74,8 @@ class Charging(Regularizer):
 
     def fit(self, chosen: Chosen) -> Iterator[Remark]:
         """Refuse wrong shapes, and thresholds of what has none; say what charges nothing, and what is a threshold."""
-        for name, target in chosen.named.items():
-            yield from self._fit(name, target, self.regimes[name])
+        for name, (target, regime) in zip(chosen.named, self._pairs(chosen), strict=True):
+            yield from self._fit(name, target, regime)
         if self.thresholds:
             yield Remark("the strengths are the thresholds too, as in Distiller", "threshold_criteria", "notice")
 
@@ -108,47 +98,3 @@ class Charging(Regularizer):
 def _no_threshold(name: str, target: Target, regime: Regime) -> Remark:
     found = f"{'+'.join(regime.groups)} of {target.name} with shape {list(target.parameter.shape)}"
     return Remark(f"threshold_criteria takes one of {', '.join(THRESHOLDS)}, found {found}", name)
-
-
-def require_strength(name: str, strength: object) -> None:
-    """Raise SettingError unless a strength is finite and at least 0.
-
-    >>> require_strength("fc.weight", -1)
-    Traceback (most recent call last):
-        ...
-    prunus.errors.SettingError: fc.weight is -1, expected a number of at least 0.0 and at most 1.7976931348623157e+308
-    """
-    require_number(name, strength, 0.0, sys.float_info.max)
-
-
-def require_criterion(criterion: str | None) -> None:
-    """Raise SettingError unless a threshold goes by something known, or there is none.
-
-    >>> require_criterion("Mean")
-    Traceback (most recent call last):
-        ...
-    prunus.errors.SettingError: threshold_criteria is 'Mean', which is unknown. Did you mean 'Mean_Abs'?
-    """
-    if criterion is not None:
-        require_known("threshold_criteria", criterion, CRITERIA)
-
-
-def refer(pairs: Mapping[str, Pair], wrong: type | tuple[type, ...], hint: str, report: Report) -> dict[str, Pair]:
-    """Report each regime that is written as another class takes it, and leave the others to be read.
-
-    >>> from prunus.recipes.nodes import from_plain
-    >>> report = Report()
-    >>> pairs = from_plain({"reg_regims": {"fc.weight": [0.1, "Rows"]}}, report).value
-    >>> left = refer(pairs, list, "groups are for GroupLassoRegularizer", report)
-    >>> report.found[0].message
-    'the regime of fc.weight is a list; groups are for GroupLassoRegularizer'
-    """
-    if "reg_regims" not in pairs or not isinstance(pairs["reg_regims"].value.value, dict):
-        return dict(pairs)
-    key, node = pairs["reg_regims"]
-    found = dict(node.value)
-    for name, pair in node.value.items():
-        if isinstance(pair.value.value, wrong) and not isinstance(pair.value.value, bool):
-            report.add(pair.value.place, f"the regime of {name} is {pair.value.found}; {hint}", code="wrong-type")
-            found[name] = Pair(pair.key, Node(LOST, pair.value.place))
-    return {**pairs, "reg_regims": Pair(key, replace(node, value=found))}

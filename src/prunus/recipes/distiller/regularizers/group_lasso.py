@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from prunus.recipes.distiller.charging import Charging, Regime, refer, require_criterion
-from prunus.recipes.distiller.grouping import regimes_of, require_regime
+from prunus.recipes.distiller.charging import Charging
 from prunus.recipes.distiller.keyed import require_values
 from prunus.recipes.distiller.lengths import lengths
+from prunus.recipes.distiller.regimes import Regime, refer, regimes_of, require_criterion, require_regime
 from prunus.recipes.faults import Place, Report
 from prunus.recipes.nodes import Pair
 from prunus.select import Target

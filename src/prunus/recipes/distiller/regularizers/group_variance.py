@@ -8,14 +8,12 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from prunus.errors import RunError, require_known
-from prunus.recipes.distiller.charging import Charging, Regime, require_criterion
+from prunus.recipes.distiller.charging import Charging
 from prunus.recipes.distiller.contract import Remark
-from prunus.recipes.distiller.grouping import regimes_of, require_regime
 from prunus.recipes.distiller.keyed import require_values
-from prunus.recipes.distiller.lengths import inverse_variance, lengths
+from prunus.recipes.distiller.lengths import CHANNELS, inverse_variance, lengths
+from prunus.recipes.distiller.regimes import Regime, regimes_of, require_criterion, require_regime
 from prunus.select import Target
-
-CHANNELS = "Channels"
 
 
 @dataclass(frozen=True)

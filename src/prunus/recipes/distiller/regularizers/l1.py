@@ -8,8 +8,9 @@ from typing import Any
 
 from torch import Tensor
 
-from prunus.recipes.distiller.charging import Charging, Regime, refer, require_criterion, require_strength
+from prunus.recipes.distiller.charging import Charging
 from prunus.recipes.distiller.keyed import require_values
+from prunus.recipes.distiller.regimes import Regime, refer, require_criterion, require_strength
 from prunus.recipes.faults import Place, Report
 from prunus.recipes.nodes import Pair
 from prunus.regularizers import RegL1
