@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -45,10 +46,10 @@ def network() -> SmallAlexNet:
         return SmallAlexNet().double()
 
 
-def load(name: str) -> DistillerScheduler:
+def load(path: Path) -> DistillerScheduler:
     model = network()
     optimizer = torch.optim.SGD(model.parameters(), lr=LR)
-    return distiller.load(model, optimizer, ROOT / "recipes/distiller" / name)
+    return distiller.load(model, optimizer, path)
 
 
 def train(scheduler: DistillerScheduler, data: list[tuple[Tensor, Tensor]], epochs: int) -> dict[str, list]:
@@ -120,30 +121,81 @@ def test_the_header_says_how_what_and_when(path: Path) -> None:
 def test_it_loads_without_a_warning_on_both_kinds_of_names(path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        load(path.name)
+        load(path)
         model = network()
         model.features = nn.DataParallel(model.features)
         distiller.load(model, torch.optim.SGD(model.parameters(), lr=LR), path)
 
 
-@pytest.mark.parametrize(("name", "lasso"), [("sensitivity_alexnet.yaml", 0.0), ("mixed_alexnet.yaml", 0.000012)])
-def test_pruning_runs_as_by_hand(name: str, lasso: float, data: list[tuple[Tensor, Tensor]]) -> None:
-    found, expected = train(load(name), data, 40), by_hand(data, 40, lasso)
+def assert_equal(found: dict[str, list], expected: dict[str, list]) -> None:
+    """Rates, losses and weights agree, and the same weights are zero."""
     assert found["lr"] == pytest.approx(expected["lr"], rel=1e-12)
-    assert [round(found["lr"][epoch], 7) for epoch in (24, 25, 26, 30, 39)] == [
-        0.1, 0.007179, 0.0064611, 0.0042391, 0.0016423,
-    ]  # fmt: skip
     assert found["loss"] == pytest.approx(expected["loss"], rel=1e-10)
     for mine, theirs in zip(found["weights"], expected["weights"], strict=True):
         for key, weight in mine.items():
             assert torch.allclose(weight, theirs[key], rtol=1e-9, atol=1e-12)
             assert torch.equal(weight == 0, theirs[key] == 0)
+
+
+@pytest.mark.parametrize(("name", "lasso"), [("sensitivity_alexnet.yaml", 0.0), ("mixed_alexnet.yaml", 0.000012)])
+def test_pruning_runs_as_by_hand(name: str, lasso: float, data: list[tuple[Tensor, Tensor]]) -> None:
+    found, expected = train(load(ROOT / "recipes/distiller" / name), data, 40), by_hand(data, 40, lasso)
+    assert_equal(found, expected)
+    assert [round(found["lr"][epoch], 7) for epoch in (24, 25, 26, 30, 39)] == [
+        0.1, 0.007179, 0.0064611, 0.0042391, 0.0016423,
+    ]  # fmt: skip
     final = torch.cat([found["weights"][-1][key].flatten() for key in SENSITIVITIES])
     assert 0.3 < float((final == 0).double().mean()) < 0.8
 
 
-@pytest.mark.parametrize("name", ["l1_alexnet.yaml", "group_lasso_alexnet.yaml"])
-def test_regularization_runs_to_the_end(name: str, data: list[tuple[Tensor, Tensor]]) -> None:
-    seen = train(load(name), data, 60)
-    assert len(seen["loss"]) == 60 * BATCHES
-    assert seen["loss"][-1] < seen["loss"][0]
+Charge = Callable[[Tensor], Tensor]
+
+
+def charged_by_hand(
+    data: list[tuple[Tensor, Tensor]], epochs: int, strength: float, charge: Charge, value: Charge
+) -> dict[str, list]:
+    """Train with a charge on four convolutions; after each mini-batch what is not above the strength is set to zero."""
+    model = network()
+    weights = dict(model.named_parameters())
+    charged = [weights[f"features.{at}.weight"] for at in (3, 6, 8, 10)]
+    seen: dict[str, list] = {"lr": [], "loss": [], "weights": []}
+    for _ in range(epochs):
+        seen["lr"].append(LR)
+        for images, labels in data:
+            loss = nn.functional.cross_entropy(model(images), labels) + strength * sum(charge(w) for w in charged)
+            seen["loss"].append(loss.item())
+            gradients = torch.autograd.grad(loss, list(weights.values()))
+            with torch.no_grad():
+                for weight, gradient in zip(weights.values(), gradients, strict=True):
+                    weight -= LR * gradient
+                for weight in charged:
+                    weight *= value(weight) > strength
+        seen["weights"].append({name: p.detach().clone() for name, p in weights.items()})
+    return seen
+
+
+CHARGES: dict[str, tuple[float, Charge, Charge]] = {
+    "l1_alexnet.yaml": (0.000002, lambda w: w.abs().sum(), lambda w: w.abs()),
+    "group_lasso_alexnet.yaml": (
+        0.00005,
+        lambda w: w.flatten(1).norm(dim=1).sum(),
+        lambda w: w.abs().mean(dim=(1, 2, 3), keepdim=True),
+    ),
+}
+
+
+@pytest.mark.parametrize(("factor", "epochs"), [(1, 60), (1000, 20)], ids=["as written", "a thousand times as strong"])
+@pytest.mark.parametrize("name", CHARGES)
+def test_regularization_runs_as_by_hand(
+    name: str, factor: int, epochs: int, data: list[tuple[Tensor, Tensor]], tmp_path: Path
+) -> None:
+    """As written no weight comes under the thresholds; a thousand times as strong some do."""
+    strength, charge, value = CHARGES[name]
+    text = (ROOT / "recipes/distiller" / name).read_text(encoding="utf-8")
+    written = {0.000002: "0.000002", 0.00005: "0.00005"}[strength]
+    (tmp_path / name).write_text(text.replace(written, f"{strength * factor:.6f}"), encoding="utf-8")
+    found = train(load(tmp_path / name), data, epochs)
+    assert_equal(found, charged_by_hand(data, epochs, strength * factor, charge, value))
+    assert found["loss"][-1] < found["loss"][0]
+    zeros = sum(int((weight == 0).sum()) for weight in found["weights"][-1].values())
+    assert (zeros > 0) == (factor > 1)
