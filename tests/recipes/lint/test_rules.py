@@ -156,3 +156,15 @@ def test_a_mapping_is_a_source_too() -> None:
     findings = lint({"policies": [{"pruner": {"instance_name": "a"}}]})
     assert findings.language == "distiller"
     assert re.match(r"policies\[0\]", str(findings.faults[0].place))
+
+
+def test_a_distiller_regularizer_of_strength_0() -> None:
+    text = """\
+regularizers:
+  mine: {class: L1Regularizer, reg_regims: {module.fc.weight: 0, conv.weight: 0.1}}
+policies:
+  - {regularizer: {instance_name: mine}, epochs: [0]}
+"""
+    (fault,) = lint(text).faults
+    assert (fault.code, fault.line, fault.column) == ("idle-penalty", 2, 45)
+    assert [fault.severity for fault in lint(text, model=network()).faults].count("warning") == 1

@@ -7,20 +7,21 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import combinations
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from torch import nn
 
 from prunus.actions import Action, Adaptive
 from prunus.errors import PrunusError
 from prunus.policy import Policy
+from prunus.recipes.distiller.goals import Goal
 from prunus.recipes.faults import Fault, Place, Severity
+from prunus.recipes.languages import Language
 from prunus.recipes.nodes import Node
 from prunus.select import Target
 from prunus.structures import Structure
 from prunus.window import Span
 
-Language = Literal["native", "distiller"]
 TIMING = ("window", "starting_epoch", "epochs")
 """Where the two languages say when."""
 
@@ -44,17 +45,6 @@ class Run(NamedTuple):
 
 UNKNOWN = Run()
 """A run of which nothing is known."""
-
-
-class Goal(NamedTuple):
-    """The share of zeros at the first and at the last firing of a policy.
-
-    >>> Goal(0.0, 0.9).last
-    0.9
-    """
-
-    first: float
-    last: float
 
 
 @dataclass(frozen=True, eq=False)

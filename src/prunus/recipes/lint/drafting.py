@@ -11,10 +11,11 @@ from torch import nn
 from prunus.actions import Action, Prune, Regularize, Rewire
 from prunus.errors import SelectionError
 from prunus.policy import Policy
+from prunus.recipes.distiller.goals import Goal
 from prunus.recipes.faults import Report
-from prunus.recipes.lint.acts import UNKNOWN, Act, Draft, Goal, Run
+from prunus.recipes.languages import language_of
+from prunus.recipes.lint.acts import UNKNOWN, Act, Draft, Run
 from prunus.recipes.lint.foreign import acts_of_file
-from prunus.recipes.lint.languages import language_of
 from prunus.recipes.nodes import Node
 from prunus.recipes.reading import recipe_of
 from prunus.recipes.sources import tree_of
@@ -31,7 +32,7 @@ def draft_of(source: Source, report: Report, run: Run = UNKNOWN, model: nn.Modul
     >>> draft.language, draft.acts[0].policy.name
     ('native', 'SetLR in steps 0 to the end')
     """
-    language = language_of(tree_of(source, Report(last_key_wins=True)))
+    language = language_of(source)
     if language == "distiller":
         report.last_key_wins = True
         return Draft(language, acts_of_file(tree_of(source, report), report, model), run, model)

@@ -6,17 +6,16 @@ import torch
 from torch import nn
 
 from prunus.policy import Policy
-from prunus.recipes.distiller.contract import Chosen, Component, Pruner
+from prunus.recipes.distiller.charging import Charging
+from prunus.recipes.distiller.contract import Chosen, Component
 from prunus.recipes.distiller.document import Line, lines_of
 from prunus.recipes.distiller.fitting import Fitting, action_of
+from prunus.recipes.distiller.goals import goals_of, structure_of
 from prunus.recipes.distiller.meeting import check_lines, with_levels
 from prunus.recipes.distiller.names import unwrapped
-from prunus.recipes.distiller.pruners import AutomatedGradualPruner, SparsityLevelParameterPruner
-from prunus.recipes.distiller.structured import Gradual, Settled, StructuredPruner
 from prunus.recipes.faults import Report
-from prunus.recipes.lint.acts import Act, Goal
+from prunus.recipes.lint.acts import Act
 from prunus.recipes.nodes import Node
-from prunus.structures import Element, Structure
 
 
 def acts_of_file(root: Node, report: Report, model: nn.Module | None) -> tuple[Act, ...]:
@@ -37,34 +36,18 @@ def acts_of_file(root: Node, report: Report, model: nn.Module | None) -> tuple[A
     return tuple(_act(line, nodes[line.place], fitting.choose(line)) for line in lines)
 
 
-def goals_of(component: Component) -> dict[str, Goal]:
-    """Return the share of zeros that a pruner aims at, by parameter name; none for those with thresholds.
-
-    >>> goals_of(AutomatedGradualPruner(0.05, 0.8, "fc.weight"))
-    {'fc.weight': Goal(first=0.05, last=0.8)}
-    """
-    if isinstance(component, SparsityLevelParameterPruner):
-        return {name: Goal(level, level) for name, level in component.levels.items()}
-    if isinstance(component, (AutomatedGradualPruner, Gradual)):
-        return dict.fromkeys(component.names, Goal(component.initial_sparsity, component.final_sparsity))
-    if isinstance(component, Settled):
-        return dict.fromkeys(component.names, Goal(component.desired_sparsity, component.desired_sparsity))
-    return {}
-
-
 def _act(line: Line, node: Node, chosen: Chosen | None) -> Act:
     component = with_levels(line, Report()).component
     found = chosen or Chosen({})
     called = {name: target.name for name, target in found.named.items()}
     goals = {called.get(name, unwrapped(name)): goal for name, goal in goals_of(component).items()}
     policy = Policy(action_of(line, found, line.window.resolve(None)), line.window)
-    return Act(policy, node, goals, _structure(component), targets=tuple(found.all), places=line.places)
+    strengths = {} if chosen else _strengths(component)  # in a model its own fit says what charges nothing
+    return Act(policy, node, goals, structure_of(component), strengths, tuple(found.all), line.places)
 
 
-def _structure(component: Component) -> Structure | None:
-    if isinstance(component, StructuredPruner):
-        return component.structure
-    return Element() if isinstance(component, Pruner) else None
+def _strengths(component: Component) -> dict[str, float]:
+    return {name: one.strength for name, one in component.regimes.items()} if isinstance(component, Charging) else {}
 
 
 def _optimizer(model: nn.Module) -> torch.optim.Optimizer | None:

@@ -9,12 +9,12 @@ from torch import nn
 
 from prunus.errors import RecipeError
 from prunus.recipes.faults import Fault, Report
-from prunus.recipes.lint.acts import Language, Run
+from prunus.recipes.languages import Language, language_of
+from prunus.recipes.lint.acts import Run
 from prunus.recipes.lint.drafting import Source, draft_of
-from prunus.recipes.lint.languages import language_of
 from prunus.recipes.lint.lines import lines_of
 from prunus.recipes.lint.rules import RULES
-from prunus.recipes.sources import content_of, tree_of
+from prunus.recipes.sources import content_of
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def lint(
     """
     report, language = Report(), "native"
     try:
-        language = language_of(tree_of(source, Report(last_key_wins=True)))
+        language = language_of(source)
         draft = draft_of(source, report, Run(epochs, steps_per_epoch), model)
         for code, rule in RULES.items():
             for fault in rule(draft):

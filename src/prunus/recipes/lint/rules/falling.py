@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from prunus.recipes.faults import Fault
-from prunus.recipes.lint.acts import Act, Draft, Language, Run, say
+from prunus.recipes.languages import Language
+from prunus.recipes.lint.acts import Act, Draft, Run, say
 
 EFFECT: dict[Language, str] = {
     "native": "Masks only tighten: it changes nothing before it asks for more.",
