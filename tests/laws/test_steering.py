@@ -21,6 +21,7 @@ MAKERS = {
     "additive": lambda: AdditiveLambda(0.02, 0.75, lambda_update_rate=0.01, update_frequency=3),
     "additive_by_epoch": lambda: AdditiveLambda(0.02, [0.5, 0.75, 0.9], lambda_update_rate=0.01, update_frequency=1),
     "budget": lambda: SparsityBudget(target=0.75, period=7),
+    "budget_with_rising_lambda": lambda: SparsityBudget(target=0.75, period=7, rise=0.1),
     "feedback": lambda: LambdaScheduler(initial_lambda=0.02, target_sparsity=0.75),
     "feedback_with_everything": lambda: LambdaScheduler(
         initial_lambda=0.02,
@@ -52,6 +53,7 @@ WRONG = [
     (SparsityBudget, "period", 0),
     (SparsityBudget, "ramp", 0.0),
     (SparsityBudget, "back", 2.0),
+    (SparsityBudget, "rise", -0.1),
     (LambdaScheduler, "target_sparsity", -0.5),
     (LambdaScheduler, "acceleration_factor", float("inf")),
     (LambdaScheduler, "min_lambda", -1.0),

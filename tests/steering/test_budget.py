@@ -14,13 +14,15 @@ from tests.laws.test_steering import problem
 from tests.twins.steering import budget_step
 
 
-@pytest.mark.parametrize(("lamda", "delta"), [(0.02, 1.0), (0.3, 0.5), (0.0, 2.0)])
-def test_a_hundred_steps_equal_the_twin(lamda, delta):
+@pytest.mark.parametrize(
+    ("lamda", "delta", "rise"), [(0.02, 1.0, 0.0), (0.3, 0.5, 0.0), (0.0, 2.0, 0.0), (0.02, 1.0, 0.05)]
+)
+def test_a_hundred_steps_equal_the_twin(lamda, delta, rise):
     (weight,), gradients = problem([(9, 7)], steps=100)
     weight = weight.detach().double().requires_grad_()
     optimizer = LinBreg([weight], lr=0.1, reg=RegL1(lamda), delta=delta)
     settings = {"ramp": 0.6, "room": 0.4, "period": 7, "back": 0.5}
-    budget = SparsityBudget(target=0.8, room_until=0.75, **settings)
+    budget = SparsityBudget(target=0.8, room_until=0.75, rise=rise, **settings)
     theta = weight.detach().flatten().tolist()
     dual = [x / delta + lamda * (x > 0) - lamda * (x < 0) for x in theta]
     for step, (gradient,) in enumerate(gradients):
@@ -33,6 +35,7 @@ def test_a_hundred_steps_equal_the_twin(lamda, delta):
             theta[i] = delta * max(abs(dual[i]) - lamda, 0.0) * (1 if dual[i] > 0 else -1)
         level = 0.8 - 0.8 * (1 - min(1.0, progress / 0.6)) ** 3
         budget_step(theta, dual, lamda, delta, 0.8, level, progress, step, until=0.75, **settings)
+        lamda += rise * 0.1 if progress < 0.75 else 0.0
         ours = weight.detach().flatten()
         assert torch.allclose(ours, torch.tensor(theta, dtype=torch.float64), rtol=1e-9, atol=1e-12), step
         held = optimizer.state[weight]["sub_grad"].flatten()
@@ -47,6 +50,21 @@ def test_dropped_duals_lie_back_inside_the_dead_zone_with_their_sign():
     SparsityBudget(target=0.5, back=0.25).after_step(optimizer, 0, 1.0)
     assert torch.allclose(weight.detach(), torch.tensor([0.5, -0.2, 0.0, 0.0]))
     assert torch.allclose(optimizer.state[weight]["sub_grad"], torch.tensor([0.6, -0.3, 0.025, -0.025]))
+
+
+def test_a_rise_is_counted_in_learning_rates_of_each_group_and_ends_with_room():
+    weights = [torch.rand(8, requires_grad=True) for _ in range(2)]
+    groups = [{"params": [weights[0]], "reg": RegL1(0.1), "lr": 0.5}, {"params": [weights[1]], "reg": RegL1(0.1)}]
+    optimizer = AdaBreg([{**groups[0], "lambda_scale": 2.0}, groups[1]], lr=0.01)
+    before = [group["reg"].lamda for group in optimizer.param_groups]
+    budget = SparsityBudget(target=0.0, rise=0.2, room_until=0.5)
+    for step, progress in enumerate((0.0, 0.49, 0.5, 1.0)):
+        for weight in weights:
+            weight.grad = torch.zeros(8)
+        optimizer.step()
+        budget.after_step(optimizer, step, progress)
+    gained = [group["reg"].lamda - start for group, start in zip(optimizer.param_groups, before, strict=True)]
+    assert gained == pytest.approx([2 * 0.2 * 0.5 * 2.0, 2 * 0.2 * 0.01])
 
 
 def test_ties_fall_to_the_later_parameter_and_the_higher_index():

@@ -104,3 +104,18 @@ def set_lambda(optimizer: BregmanOptimizer, strength: float) -> None:
     """
     for member in optimizer.regularized():
         member.group["reg"].lamda = strength * member.group["lambda_scale"]
+
+
+def raise_lambda(optimizer: BregmanOptimizer, rate: float) -> None:
+    """Add ``rate`` learning rates times ``lambda_scale`` to λ of every steered group; the dual is left alone.
+
+    >>> from prunus.optim import LinBreg
+    >>> from prunus.regularizers import RegL1
+    >>> optimizer = LinBreg([torch.ones(2, requires_grad=True)], lr=0.5, reg=RegL1(1.0))
+    >>> raise_lambda(optimizer, 0.5)
+    >>> optimizer.param_groups[0]["reg"].lamda
+    1.25
+    """
+    groups = {id(member.group): member.group for member in optimizer.regularized()}
+    for group in groups.values():
+        group["reg"].lamda += rate * float(group["lr"]) * group["lambda_scale"]

@@ -16,7 +16,7 @@ from prunus.optim import BregmanOptimizer
 from prunus.schedules import Cubic, Schedule
 from prunus.steering._reach import warn_of_gaps
 from prunus.steering._survivors import pools
-from prunus.steering.base import Steering, require_dual
+from prunus.steering.base import Steering, raise_lambda, require_dual
 from prunus.structures import Structure
 
 
@@ -33,7 +33,7 @@ def room_at(progress: float, room: float, until: float) -> float:
 
 @dataclass
 class SparsityBudget(Steering):
-    r"""Let exactly the scheduled number of weights (or groups) live; λ stays small and fixed.
+    r"""Let exactly the scheduled number of weights (or groups) live; λ stays small, or rises a little at a time.
 
     With n members (weights, or groups of the regularizer's structure) and progress p of the run, the budget is
     K(p) = n − ⌊schedule(min(1, p/ramp))·n⌋. After every optimizer step::
@@ -45,11 +45,16 @@ class SparsityBudget(Steering):
             others:  θ_g ← 0,  v_g ← v_g·min(1, back·r_g/‖v_g‖)       # r_g: edge of the dead zone, λ or λ√n_g
         else if fewer than K are alive and room has closed:  # fill
             call back the dead with the largest ‖v_g‖/r_g:  ‖v_g‖ ← r_g·(1 + 10⁻³),  θ_g ← prox(δ·v_g)
+        if p < room_until:  λ ← λ + rise·lr              # acts at the next step; the duals are left alone
 
     Why room: under a full budget a newcomer is always the smallest and is dropped at once, so nothing ever
     returns. A refresh drops a little more than asked; the duals of the dropped and of the long dead then race to
     the edge of the dead zone, and those whose gradients insist take the free places. It is drop-and-grow with the
-    accumulated dual in place of one gradient. Because λ never rises, survivors carry no growing shrinkage bias.
+    accumulated dual in place of one gradient.
+
+    Why rise: each step pulls every survivor back by δ·rise·lr, as the gradient of rise·‖θ‖₁ would, at no cost. Weights
+    that the loss does not hold up fall to the cap, instead of living on what they were born with; after room has
+    closed λ rests and the survivors recover. With AdaBreg, whose direction is about ±1, rise is in shares of a step.
 
     *The dual revives weights* only into free places: at most K live after any step. *The target is lower than what
     λ gives by itself* (more zeros than asked): while room is open nothing is done; once it has closed (and the ramp
@@ -64,6 +69,8 @@ class SparsityBudget(Steering):
         room_until: share of the run after which no room is made, in [0, 1].
         period: optimizer steps between refreshes.
         back: where a dropped dual is put, as a share of the dead zone's edge, in [0, 1].
+        rise: what λ gains at every step until ``room_until``, in learning rates (of the group, times its
+            ``lambda_scale``), at least 0; try 0.05 with AdaBreg.
 
     Choose λ (the regularizer's ``lamda``) at 2 to 5 learning rates of AdaBreg: it sets how long a dead weight must
     insist before it returns. Source: prunus (docs/methods/sparsity_budget.md); the dual is that of Bungert et al.,
@@ -91,6 +98,7 @@ class SparsityBudget(Steering):
     room_until: float = 0.75
     period: int = 200
     back: float = 0.5
+    rise: float = 0.0
     _figures: dict[str, float] = field(default_factory=dict, init=False, repr=False, compare=False)
     _hints: dict[Structure, float] = field(default_factory=dict, init=False, repr=False, compare=False)
     _masks: MaskStore | None = field(default=None, init=False, repr=False, compare=False)
@@ -101,6 +109,7 @@ class SparsityBudget(Steering):
         for name in ("target", "room", "room_until", "back"):
             require_fraction(name, getattr(self, name))
         require_number("ramp", self.ramp, 0.0, 1.0, open_low=True)
+        require_number("rise", self.rise, 0.0)
         require_count("period", self.period)
         if self.room == 1.0:
             raise SettingError("room is 1.0, expected less than 1: a refresh must leave survivors")
@@ -130,6 +139,8 @@ class SparsityBudget(Steering):
             budget = pool.size - pruned_count(self.sparsity_at(progress), pool.size)
             alive = pool.hold(budget, int(budget * (1.0 - free)), closed, self.back)
             survivors, missing = survivors + alive, missing + max(0, budget - alive)
+        if self.rise and progress < self.room_until:
+            raise_lambda(optimizer, self.rise)
         if closed and not self._warned:
             self._warned = warn_of_gaps(optimizer, self.target, missing)
         self._figures = {"budget_sparsity": self.sparsity_at(progress), "budget_survivors": float(survivors)}
