@@ -44,8 +44,8 @@ clean:  ## remove the environment and every cache
 
 # The stamp keeps a second run from installing again; it is older than its inputs once they change.
 .venv/.installed-demo: EXTRAS := vision,report
-.venv/.installed-test: EXTRAS := dev,lightning,vision,report
-.venv/.installed-bench: EXTRAS := dev,lightning,vision,report,bench
+.venv/.installed-test: EXTRAS := dev,lightning,transformers,vision,report
+.venv/.installed-bench: EXTRAS := dev,lightning,transformers,vision,report,bench
 .venv/.installed-%: $(PINS) | .venv/bin/pip
 	@echo "Installing prunus[$(EXTRAS)] into .venv (once; takes a minute or two)"
 	$(BIN)/python -m pip install -q --disable-pip-version-check -e ".[$(EXTRAS)]" -c constraints.txt

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import product
 from typing import Any, ClassVar
 
@@ -13,14 +13,15 @@ from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 from torch.optim import Optimizer
 
-from prunus.actions import Action
 from prunus.errors import CheckpointError, RunError, SettingError, require_count
+from prunus.integrations._gradients import add_gradient_
+from prunus.integrations._root import part_of
 from prunus.integrations.lightning import random_state, run_length
 from prunus.integrations.lightning.adoption import take_up
 from prunus.integrations.lightning.epoch_figures import EpochFigures
-from prunus.integrations.lightning.penalty import add_gradient_, scale_of
+from prunus.integrations.lightning.penalty import scale_of
 from prunus.integrations.loop import ResumableLoader
-from prunus.policy import Policy
+from prunus.recipes.opening import Source, opened
 from prunus.scheduler import CompressionScheduler
 
 PREFIXES = ("prunus/", "pruning/", "bregman/")
@@ -43,14 +44,18 @@ class Compression(Callback):
     loader that draws none.
 
     Args:
-        policies: policies, or bare actions for the whole run.
+        policies: a recipe: policies or bare actions; or the path, text or mapping of a recipe, native or Distiller's;
+            or a scheduler made beforehand, of the very optimizer that ``configure_optimizers`` returns.
+        root: the attribute of the module that holds the network, such as "net", where the recipe's names shall be
+            those that the network has by itself; empty means that they are those of the LightningModule.
         log_every_n_steps: also log after every so many optimizer steps; 0 logs at the end of an epoch only. Each
             logging reads all weights once.
         progress_bar: whether sparsity and λ are shown there.
         verbose: whether one line an epoch goes to Lightning's log.
 
-    Errors: RunError for several optimizers, for strategies that shard parameters, and for a checkpoint that was written
-    without this callback; CheckpointError for one of other policies; faults of the policies as CompressionScheduler.
+    Errors: RecipeError, at once, for a recipe that cannot be read. RunError for several optimizers, for strategies that
+    shard parameters, and for a checkpoint that was written without this callback; CheckpointError for one of other
+    policies; faults of the policies as CompressionScheduler.
     The run's length is ``max_epochs``; with ``max_steps`` that end inside an epoch give every window an end.
 
     >>> from prunus.actions import Prune
@@ -66,14 +71,16 @@ class Compression(Callback):
 
     def __init__(
         self,
-        policies: Sequence[Policy | Action],
+        policies: Source,
         *,
+        root: str = "",
         log_every_n_steps: int = 0,
         progress_bar: bool = True,
         verbose: bool = False,
     ) -> None:
         require_count("log_every_n_steps", log_every_n_steps, 0)
-        self.policies = list(policies)
+        self.source = opened(policies)
+        self.root = root
         self.log_every_n_steps = log_every_n_steps
         self.progress_bar = progress_bar
         self.verbose = verbose
@@ -104,10 +111,9 @@ class Compression(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Build the scheduler, now that optimizer and length are known, and take up a saved run."""
         self._loader = trainer.train_dataloader
-        self.scheduler = CompressionScheduler(
-            pl_module,
-            self.plan(trainer, pl_module),
-            optimizer=trainer.optimizers[0],
+        self.scheduler = opened(self.plan(trainer, pl_module)).scheduler(
+            part_of(pl_module, self.root),
+            trainer.optimizers[0],
             steps_per_epoch=run_length.steps_per_epoch(trainer),
             epochs=run_length.epochs(trainer),
         )
@@ -122,9 +128,9 @@ class Compression(Callback):
                 "unknown. To compress from these weights on, load them into the module and start a new run"
             )
 
-    def plan(self, trainer: Trainer, pl_module: LightningModule) -> Sequence[Policy | Action]:
-        """Return the policies of this run; subclasses make them when the model and the run's length are known."""
-        return self.policies
+    def plan(self, trainer: Trainer, pl_module: LightningModule) -> Source:
+        """Return the recipe of this run; subclasses make it when the model and the run's length are known."""
+        return self.source
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin the epoch, and name it to the loader: with ``max_steps`` Lightning counts one too many on resuming."""
@@ -133,8 +139,9 @@ class Compression(Callback):
             self._loader.set_epoch(self._running.epoch)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        """Begin the epoch if Lightning skipped its start, as it does after a checkpoint on the last batch of one."""
+        """Begin the step, and the epoch if Lightning skipped its start, as after a checkpoint on the last batch."""
         self._enter(trainer)
+        self._running.step_begin()
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
         """Add the gradient of the penalties that are active now."""
@@ -178,7 +185,7 @@ class Compression(Callback):
 
     def adopt(self, masks: Mapping[str, Tensor]) -> None:
         """Go on with a run that another program pruned, from these masks; to be called between setup and training."""
-        self._adopted = masks
+        self._adopted = {name.removeprefix(f"{self.root}."): mask for name, mask in masks.items()}
 
     def state_dict(self) -> dict[str, Any]:
         """Return the run's state for Lightning's checkpoint: plain tensors, numbers and strings."""
