@@ -11,6 +11,7 @@ from rich.text import Text
 
 import prunus
 from prunus.cli.compare import compare
+from prunus.cli.convert import convert
 from prunus.cli.demo import demo
 from prunus.cli.fuse import fuse
 from prunus.cli.inspect_file import inspect
@@ -28,6 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(compare)
+app.command()(convert)
 app.command()(demo)
 app.command()(fuse)
 app.command()(inspect)

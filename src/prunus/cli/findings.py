@@ -90,7 +90,8 @@ def _paragraph(fault: Fault, lines: Sequence[str], width: int) -> Iterator[Text]
     number = str(fault.line).rjust(3)
     line, column = _excerpt(lines[fault.line - 1], fault.column, width - len(number) - 3)
     yield Text.assemble((f"{number} │ ", "dim"), line)
-    caret = " " * cell_len(line[: column - 1]) + "^" * cell_len(_token(line, column, fault))
+    token = _token(lines[fault.line - 1], fault)[: max(1, len(line) - column + 1)]
+    caret = " " * cell_len(line[: column - 1]) + "^" * cell_len(token)
     below = Text.assemble((f"{' ' * len(number)} │ ", "dim"), (caret, style))
     fits = len(below.plain) + 1 + len(fault.suggestion) <= width
     yield below.append(f" {fault.suggestion}", "green") if fits and fault.suggestion else below
@@ -98,11 +99,11 @@ def _paragraph(fault: Fault, lines: Sequence[str], width: int) -> Iterator[Text]
         yield Text.assemble((f"{' ' * len(number)} │ ", "dim"), (fault.suggestion, "green"))
 
 
-def _token(line: str, column: int, fault: Fault) -> str:
+def _token(line: str, fault: Fault) -> str:
     """Return what is underlined: the name that is wrong, or the word that stands at the place."""
-    word = TOKEN.match(line, column - 1)
+    word = TOKEN.match(line, fault.column - 1)
     old = fault.rename.old if fault.rename else ""
-    return old if old and line.startswith(old, column - 1) else word[0] if word else " "
+    return old if old and line.startswith(old, fault.column - 1) else word[0] if word else " "
 
 
 def _excerpt(line: str, column: int, room: int) -> tuple[str, int]:

@@ -51,7 +51,7 @@ def per_target(
     if not any(levels.values()):
         raise SettingError(f"levels is {dict(levels)!r}, expected a sparsity above 0 for at least one parameter")
     names = {level: [name for name in levels if levels[name] == level] for level in sorted(set(levels.values()))}
-    chosen = {level: Select(include=tuple(map(_literal, found))) for level, found in names.items() if level}
+    chosen = {level: Select(include=tuple(map(literal, found))) for level, found in names.items() if level}
     scope = PerLayer()
     return [
         Policy(Prune(schedule(level), criterion, structure, scope, select), window) for level, select in chosen.items()
@@ -83,6 +83,10 @@ def suggest(
     return per_target(levels, schedule=schedule, window=window, structure=scan.structure, criterion=scan.criterion)
 
 
-def _literal(name: str) -> str:
-    """Return the pattern that matches just this name."""
+def literal(name: str) -> str:
+    """Return the pattern that matches just this name.
+
+    >>> literal("fc.weight"), literal("odd[0]")
+    ('fc.weight', 'odd[[]0]')
+    """
     return re.sub(r"([*?[])", r"[\1]", name)

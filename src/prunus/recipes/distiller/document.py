@@ -28,6 +28,8 @@ REFUSED: Final = {"quantizers": "quantizing is not supported here", "quantizer":
 class Line:
     """One policy: a component, how it acts, and when; where it stands and where its parameters are named.
 
+    ``name`` is the policy's in messages, ``called`` what the file calls the component.
+
     >>> from prunus.recipes.distiller.pruners import AutomatedGradualPruner
     >>> Line(AutomatedGradualPruner(0.1, 0.9, "weight"), Window(0, 9)).place.line
     0
@@ -39,6 +41,7 @@ class Line:
     place: Place = NOWHERE
     places: Mapping[str, Place] = field(default_factory=dict)
     name: str = ""
+    called: str = ""
 
 
 def lines_of(root: Node, report: Report) -> list[Line]:
@@ -106,7 +109,7 @@ def _policy(
     named, args = uses[0]
     if named.component is None or args is UNREADABLE:
         return None
-    return Line(named.component, window, args, node.place, named.places, name)
+    return Line(named.component, window, args, node.place, named.places, name, str(named.key.value))
 
 
 def _check_keys(node: Node, name: str, kinds: list[Pair], report: Report) -> None:
