@@ -13,8 +13,6 @@ from torch import Tensor, nn
 
 from prunus.recipes import distiller
 from prunus.recipes.distiller import DistillerScheduler
-from prunus.recipes.distiller.lr_schedulers import LR_SCHEDULERS
-from prunus.recipes.distiller.regularizers import REGULARIZERS
 from prunus.tasks.vision import digits
 from tests.recipes.distiller.alexnet import SmallAlexNet
 
@@ -27,8 +25,6 @@ SENSITIVITIES = {
 }  # fmt: skip
 LR = 0.1
 BATCHES = 2
-NEEDED = {"L1Regularizer", "GroupLassoRegularizer", "ExponentialLR"} - {*REGULARIZERS, *LR_SCHEDULERS}
-pytestmark = pytest.mark.skipif(bool(NEEDED), reason=f"not written yet: {', '.join(sorted(NEEDED))}")
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from prunus.errors import NoEffect, RecipeError, RunError, ScoreError, SelectionError
+from prunus.errors import NoEffect, RecipeError, RunError, ScoreError
 from prunus.recipes import distiller
 from prunus.recipes.distiller import DistillerScheduler
 from prunus.recipes.distiller.pruners import PRUNERS
@@ -271,7 +271,8 @@ class TestActivations:
         model = convolutional()
         del model.relu2
         source = schedule(self.name, EXAMPLES[self.name])
-        with pytest.raises(SelectionError, match=r"conv2.weight \(by Distiller's rule relu2. Did you mean 'relu1'"):
+        looked = r"weights\[1\]: .*conv2.weight \(by Distiller's rule relu2; .*\. Did you mean 'relu1'"
+        with pytest.raises(RecipeError, match=looked):
             distiller.load(model, sgd(model), source)
         source["pruners"]["mine"]["activations"] = {"conv2.weight": "conv2"}
         run(distiller.load(model, sgd(model), source), 4)
@@ -279,8 +280,28 @@ class TestActivations:
     def test_a_layer_does_not_stand_for_itself_unasked(self) -> None:
         model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Flatten())
         source = schedule(self.name, {**HALF, "group_type": "Filters", "weights": "0.weight"})
-        with pytest.raises(SelectionError, match="no module is known whose activations stand for 0.weight"):
+        with pytest.raises(RecipeError, match="no module is known whose activations stand for 0.weight"):
             distiller.load(model, sgd(model), source)
+
+    def test_a_module_that_the_model_lacks_is_named_with_its_line_whatever_the_graph_says(self) -> None:
+        text = """
+pruners:
+  mine:
+    class: ActivationAPoZRankedFilterPruner
+    group_type: Filters
+    desired_sparsity: 0.5
+    weights: [conv1.weight, module.conv2.weight]
+    activations: {module.conv2.weight: rellu2}
+policies:
+  - pruner: {instance_name: mine}
+    epochs: [1]
+"""
+        (fault,) = [one for one in distiller.check(text, convolutional()) if one.severity == "error"]
+        assert str(fault) == (
+            "<text>:8:40: the model has no module 'rellu2', whose activations shall stand for module.conv2.weight. "
+            "Did you mean 'relu2'?"
+        )
+        run(distiller.load(model := convolutional(), sgd(model), text.replace("rellu2", "module.relu2")), 3)
 
     def test_where_no_module_has_the_name_the_graph_says_what_a_relu_reads(self) -> None:
         """One ReLU for two layers, as in torchvision's networks, ranks as one each would."""

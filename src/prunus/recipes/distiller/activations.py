@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from prunus.errors import RunError, SelectionError, did_you_mean
+from prunus.errors import RunError, did_you_mean
 from prunus.recipes.distiller.contract import Scene, Verdict
+from prunus.recipes.distiller.names import unwrapped
 from prunus.recipes.distiller.ranked import Choosing
 from prunus.recipes.distiller.rectified import before_relu
 from prunus.select import Target
@@ -43,7 +44,7 @@ class Source(NamedTuple):
 def sources_of(chosen: Sequence[Target], written: Mapping[str, str], model: nn.Module) -> dict[str, Source]:
     """Return where each parameter's activations come from: as ``written``, by Distiller's rule, or from the graph.
 
-    Errors: SelectionError that names every parameter without any.
+    A parameter is left out where the model lacks the module that is written, or nothing is found.
 
     >>> model = nn.Sequential(nn.Conv2d(1, 2, 1), nn.ReLU())
     >>> target = Target("0.weight", model[0], "weight")
@@ -51,30 +52,46 @@ def sources_of(chosen: Sequence[Target], written: Mapping[str, str], model: nn.M
     ({'0.weight': Source(module=ReLU(), rectify=False)},
      {'0.weight': Source(module=Conv2d(1, 2, kernel_size=(1, 1), stride=(1, 1)), rectify=True)})
     """
-    modules = {name: module for name, module in model.named_modules() if name}
-    wanted = {target.name: written.get(target.name, activation_of(target.name)) for target in chosen}
-    known = {name: Source(modules[module]) for name, module in wanted.items() if module in modules}
-    unknown = [target for target in chosen if _is_missing(target, known, written)]
-    if unknown:
-        traced = before_relu([target.module for target in unknown], model)
-        _require_all([target for target in unknown if target.module not in traced], wanted, modules)
-        known |= {target.name: Source(traced[target.module], rectify=True) for target in unknown}
-    return {target.name: known[target.name] for target in chosen}
+    modules = modules_of(model)
+    named = {one.name: _module(written.get(one.name, activation_of(one.name)), modules) for one in chosen}
+    # A layer stands for itself only where that is written.
+    fits = [one for one in chosen if one.name in written or named[one.name] is not one.module]
+    found = {one.name: Source(module) for one in fits if (module := named[one.name]) is not None}
+    rest = [one for one in chosen if one.name not in found and one.name not in written]
+    traced = before_relu([one.module for one in rest], model) if rest else {}
+    return found | {one.name: Source(traced[one.module], rectify=True) for one in rest if one.module in traced}
 
 
-def _is_missing(target: Target, known: Mapping[str, Source], written: Mapping[str, str]) -> bool:
-    """A layer stands for itself only where that is written."""
-    if target.name not in known:
-        return True
-    return known[target.name].module is target.module and target.name not in written
+def lacking(name: str, written: str | None, model: nn.Module) -> str:
+    """Say that no module is known whose activations stand for a parameter, and what was looked for.
+
+    >>> lacking("conv1.weight", "relu", nn.Sequential(nn.ReLU()))
+    "the model has no module 'relu', whose activations shall stand for conv1.weight. Known: 0."
+    """
+    if written is not None:
+        near = did_you_mean(written, modules_of(model))
+        return f"the model has no module {written!r}, whose activations shall stand for {name}. {near}"
+    rule = activation_of(name)
+    hint = f"name one, as in activations: {{{name}: layer1.act}}"
+    looked = f"by Distiller's rule {rule}; no ReLU is known to read it"
+    near = did_you_mean(rule, modules_of(model))
+    return f"no module is known whose activations stand for {name} ({looked}); {hint}. {near}"
 
 
-def _require_all(missing: Sequence[Target], wanted: Mapping[str, str], modules: Mapping[str, nn.Module]) -> None:
-    names = [(target.name, wanted[target.name]) for target in missing]
-    shown = [f"{name} (by Distiller's rule {module}. {did_you_mean(module, modules)})" for name, module in names]
-    if shown:
-        hint = "name them, as in activations: {layer1.conv.weight: layer1.act}"
-        raise SelectionError(f"no module is known whose activations stand for {', '.join(shown)}; {hint}")
+def modules_of(model: nn.Module) -> dict[str, nn.Module]:
+    """Return the modules inside a model by name.
+
+    >>> list(modules_of(nn.Sequential(nn.ReLU())))
+    ['0']
+    """
+    return {name: module for name, module in model.named_modules() if name}
+
+
+def _module(written: str, modules: Mapping[str, nn.Module]) -> nn.Module | None:
+    """Return the module of this name, else the one whose name differs in ``module.`` alone, as parameters do."""
+    if written in modules:
+        return modules[written]
+    return {unwrapped(name): module for name, module in modules.items()}.get(unwrapped(written))
 
 
 @dataclass

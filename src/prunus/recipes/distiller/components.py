@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from prunus.recipes.building import UNREADABLE
 from prunus.recipes.distiller.contract import Component
 from prunus.recipes.distiller.extensions import EXTENSIONS
-from prunus.recipes.distiller.lr_schedulers import LR_SCHEDULERS
+from prunus.recipes.distiller.lr_schedulers import LR_SCHEDULERS, REFUSED
 from prunus.recipes.distiller.pruners import PRUNERS
 from prunus.recipes.distiller.regularizers import REGULARIZERS
 from prunus.recipes.faults import Place, Report, shown
@@ -81,6 +81,8 @@ def _report_class(kind: Node, section: str, report: Report) -> None:
     home = next((one for one, classes in SECTIONS.items() if kind.value in classes), None)
     if home is not None:
         report.add(kind.place, f"{kind.value} belongs into the section {home}, not {section}", code="misplaced")
+    elif kind.value in REFUSED:
+        report.add(kind.place, f"{kind.value} {REFUSED[kind.value]}", code="unsupported")
     elif isinstance(kind.value, str):
         message = f"unknown class {shown(kind.value)} in {section}"
         report.unknown(kind.place, message, kind.value, SECTIONS[section])

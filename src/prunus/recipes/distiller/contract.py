@@ -26,7 +26,7 @@ Severity = Literal["error", "warning", "notice"]
 
 
 class Remark(NamedTuple):
-    """Something to say about a component, and about which parameter, by the name that the file writes, if about one.
+    """Something to say about a component, and about which of its words, as the file writes it, if about one.
 
     An "error" makes the file unusable, a "warning" says that something has no effect, a "notice" that a convention of
     Distiller's is kept or a defect is not repeated.
@@ -132,6 +132,10 @@ class Component(ABC):
         """Yield what is to be said about it on these parameters: wrong shapes, conventions that are kept."""
         yield from ()
 
+    def fit_model(self, chosen: Chosen, model: nn.Module) -> Iterator[Remark]:
+        """Yield what is to be said about it in this model, beside its parameters: modules that it lacks."""
+        yield from ()
+
     def fit_window(self, span: Span) -> Iterator[Remark]:
         """Yield what is to be said about it in a policy with this window, for instance that it is too short."""
         yield from ()
@@ -225,9 +229,12 @@ class Rates(ABC):
     {}
     """
 
+    def begin(self) -> None:
+        """Set the rates of epoch 0, once, when it begins to count; most leave the base rates there."""
+
     @abstractmethod
     def step(self, epoch: int, metrics: Mapping[str, float] | None) -> None:
-        """Set the rates that hold from ``epoch`` (absolute) on; ``metrics`` are those of the epoch before."""
+        """Set the rates that hold from ``epoch``, as it counts, on; ``metrics`` are those of the epoch before."""
 
     def state_dict(self) -> dict[str, Any]:
         """Return what must be saved to resume exactly: the base rates, for instance."""
@@ -250,6 +257,14 @@ class LRScheduler(Component):
     @abstractmethod
     def rates(self, optimizer: torch.optim.Optimizer) -> Rates:
         """Return it at work on an optimizer whose groups hold the base rates now, changing nothing."""
+
+    def offset(self, span: Span) -> int:
+        """Return the epoch of the run that counts as 0: the first one in Distiller, wherever the policy begins."""
+        return 0
+
+    def fit_optimizer(self, optimizer: torch.optim.Optimizer, span: Span) -> Iterator[Remark]:
+        """Yield what is to be said about it on this optimizer, in a policy with this window."""
+        yield from ()
 
 
 class Extension(Component):

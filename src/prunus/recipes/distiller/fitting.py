@@ -36,7 +36,7 @@ class Fitting:
 
     Args:
         model: where parameters are looked up.
-        optimizer: for learning rates; None where there is none.
+        optimizer: what learning rates are fitted to; without one they are not.
         report: of all faults.
         known: the parameters of components that were fitted before, as :attr:`known` held them then.
 
@@ -75,8 +75,7 @@ class Fitting:
         chosen = self.choose(line)
         check_window(line, self.report)
         self._check_norms(line, chosen)
-        if isinstance(line.component, LRScheduler) and self.optimizer is None:
-            self.report.add(line.place, f"{type(line.component).__name__} needs an optimizer, and there is none")
+        self._check_rates(line)
         if chosen is None or self._failed(before):
             return None
         return Policy(action_of(line, chosen, line.window.resolve(None)), line.window)
@@ -87,6 +86,13 @@ class Fitting:
             if norm_after(target.module, self.model) is None:
                 text = f"{line.name}: fold_batchnorm: {target.name} is not followed by exactly one batch norm"
                 self.report.add(line.place, text, code="does-not-fit")
+
+    def _check_rates(self, line: Line) -> None:
+        if self.optimizer is None or not isinstance(line.component, LRScheduler):
+            return
+        for remark in line.component.fit_optimizer(self.optimizer, line.window.resolve(None)):
+            text = f"{line.name}: {remark.message}" if line.name and not remark.name else remark.message
+            self.report.add(line.places.get(remark.name, line.place), text, severity=remark.severity)
 
     def choose(self, line: Line) -> Chosen | None:
         """Return the parameters of a line's component, or None once the faults are reported; one answer a component."""
@@ -112,7 +118,7 @@ class Fitting:
             return None
         rest = [target for target in self.names.targets if target not in named.values()] if component.everything else []
         chosen = Chosen(named, rest)
-        for remark in component.fit(chosen):
+        for remark in [*component.fit(chosen), *component.fit_model(chosen, self.model)]:
             code = "does-not-fit" if remark.severity == "error" else ""
             self.report.add(places.get(remark.name, place), remark.message, severity=remark.severity, code=code)
         return None if self._failed(before) else chosen
@@ -154,6 +160,6 @@ def action_of(line: Line, chosen: Chosen, span: Span) -> Action:
     if isinstance(component, Regularizer):
         return RegularizeByRule(component, chosen, span, line.args or RegularizerArgs())
     if isinstance(component, LRScheduler):
-        return RateByEpoch(component)
+        return RateByEpoch(component, span)
     assert isinstance(component, Extension)
     return ActOnce(component)

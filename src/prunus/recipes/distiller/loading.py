@@ -71,7 +71,7 @@ def check(
 ) -> list[Fault]:
     """Return all faults, warnings and notices of a schedule in the order of the file; raise nothing.
 
-    Without a model, names and shapes are not looked at.
+    Without a model, names and shapes are not looked at; without an optimizer, its groups are not.
 
     >>> print(*check("policies:\\n- prunner: {}\\n"), sep="\\n")
     <text>:2:3: unknown key 'prunner' of policies[0]. Did you mean 'pruner'?

@@ -12,14 +12,16 @@ from prunus.actions import Action, Bound, Moment, Site
 from prunus.errors import SettingError
 from prunus.recipes.distiller.bound import PolicyBound
 from prunus.recipes.distiller.contract import LRScheduler, Rates
+from prunus.window import Span
 
 
 @dataclass(frozen=True, eq=False)
 class RateByEpoch(Action):
-    """Set the learning rate of epoch e + 1, counted from the begin of the run, at the end of each firing epoch e.
+    """Set the learning rate of epoch e + 1 at the end of each firing epoch e; most count from the begin of the run.
 
     Args:
         scheduler: what the rates are.
+        span: the policy's window.
 
     >>> RateByEpoch.claims
     'the learning rate'
@@ -31,6 +33,7 @@ class RateByEpoch(Action):
     needs_progress = False
 
     scheduler: LRScheduler
+    span: Span
 
     @property
     def title(self) -> str:
@@ -41,7 +44,7 @@ class RateByEpoch(Action):
         """Check that there is an optimizer and take the base rates off its groups."""
         if site.optimizer is None:
             raise SettingError(f"{type(self.scheduler).__name__} needs an optimizer: pass optimizer= to load")
-        return RatingBound(self.scheduler, site.optimizer)
+        return RatingBound(self, site.optimizer)
 
 
 class RatingBound(PolicyBound):
@@ -51,13 +54,24 @@ class RatingBound(PolicyBound):
     True
     """
 
-    def __init__(self, scheduler: LRScheduler, optimizer: torch.optim.Optimizer) -> None:
+    def __init__(self, action: RateByEpoch, optimizer: torch.optim.Optimizer) -> None:
         super().__init__([])
-        self.rates: Rates = scheduler.rates(optimizer)
+        self.rates: Rates = action.scheduler.rates(optimizer)
+        self.offset = action.scheduler.offset(action.span)
+
+    def begin(self) -> None:
+        """Set the first rates where the run begins."""
+        if not self.offset:
+            self.rates.begin()
+
+    def epoch_begin(self, epoch: int) -> None:
+        """Set the first rates where it counts from a later epoch."""
+        if epoch == self.offset > 0:
+            self.rates.begin()
 
     def epoch_over(self, epoch: int, metrics: Mapping[str, float] | None) -> None:
         """Set the rates of the next epoch."""
-        self.rates.step(epoch + 1, metrics)
+        self.rates.step(epoch + 1 - self.offset, metrics)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state of the rates."""

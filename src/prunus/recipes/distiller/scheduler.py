@@ -14,7 +14,7 @@ from prunus.errors import NoEffect, RunError, SettingError
 from prunus.policy import RunningPolicy
 from prunus.recipes.distiller.batched import BatchedScheduler
 from prunus.recipes.distiller.bound import Batch
-from prunus.recipes.distiller.contract import Chosen, Component
+from prunus.recipes.distiller.contract import Chosen, Component, LRScheduler
 from prunus.recipes.distiller.document import Line
 from prunus.recipes.distiller.fitting import Fitting
 from prunus.recipes.distiller.policies import (
@@ -118,6 +118,7 @@ class DistillerScheduler(BatchedScheduler):
         if self._started:
             raise RunError("the run has begun: add policies before it")
         fitting = Fitting(self.model, self.optimizer, report, self._known)
+        self._require_optimizer_for(lines, report)
         policies = fitting.policies(lines, self.lines)
         report.finish()
         self._known = fitting.known
@@ -125,6 +126,11 @@ class DistillerScheduler(BatchedScheduler):
         self.lines += lines
         self.policies += [RunningPolicy(policy, self._site) for policy in policies]
         self.policies.sort(key=lambda policy: isinstance(policy.policy.action, RateByEpoch))
+
+    def _require_optimizer_for(self, lines: Sequence[Line], report: Report) -> None:
+        for line in lines if self.optimizer is None else ():
+            if isinstance(line.component, LRScheduler):
+                report.add(line.place, f"{type(line.component).__name__} needs an optimizer, and there is none")
 
     def _tell(self, faults: Sequence[Fault]) -> None:
         for fault in faults:

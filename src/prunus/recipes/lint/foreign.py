@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import nn
 
 from prunus.policy import Policy
@@ -31,7 +30,7 @@ def acts_of_file(root: Node, report: Report, model: nn.Module | None) -> tuple[A
     if model is None:
         check_lines(lines, report)
         return tuple(_act(line, nodes[line.place], None) for line in lines)
-    fitting = Fitting(model, _optimizer(model), report)
+    fitting = Fitting(model, None, report)
     fitting.policies(lines)
     return tuple(_act(line, nodes[line.place], fitting.choose(line)) for line in lines)
 
@@ -48,9 +47,3 @@ def _act(line: Line, node: Node, chosen: Chosen | None) -> Act:
 
 def _strengths(component: Component) -> dict[str, float]:
     return {name: one.strength for name, one in component.regimes.items()} if isinstance(component, Charging) else {}
-
-
-def _optimizer(model: nn.Module) -> torch.optim.Optimizer | None:
-    """Learning rates are checked against an optimizer, and here any will do."""
-    parameters = list(model.parameters())
-    return torch.optim.SGD(parameters, lr=0.1) if parameters else None

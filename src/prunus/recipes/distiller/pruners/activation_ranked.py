@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from prunus.errors import SettingError
-from prunus.recipes.distiller.activations import ActivationRanking, Figure, sources_of
+from prunus.recipes.distiller.activations import ActivationRanking, Figure, Source, lacking, sources_of
 from prunus.recipes.distiller.contract import Chosen, Remark, Rule
 from prunus.recipes.distiller.structured import FILTERS, Gradual, Settled, StructuredPruner
 from prunus.window import Span
@@ -68,12 +68,23 @@ class ActivationRanked(StructuredPruner):
         if span.start == 0:
             yield Remark("it ranks by the activations of the epochs before, so start in epoch 1 or later")
 
+    def fit_model(self, chosen: Chosen, model: nn.Module) -> Iterator[Remark]:
+        """Name the parameters for which no module stands."""
+        sources = self._sources(chosen, model)
+        for name, target in chosen.named.items():
+            if target.name not in sources:
+                written = self.activations.get(name)
+                yield Remark(lacking(name, written, model), written or name)
+
     def rule(self, chosen: Chosen, span: Span, model: nn.Module) -> Rule:
-        """Return the ranking by the outputs of the modules; SelectionError where there is none."""
-        written = {chosen.named[name].name: module for name, module in self.activations.items()}
-        sources = sources_of(chosen.all, written, model)
+        """Return the ranking by the outputs of the modules."""
+        sources = self._sources(chosen, model)
         led = self.group_dependency is not None
         return ActivationRanking(chosen.all, self.structure, self.level(), led, sources, type(self).figure, self.sign)
+
+    def _sources(self, chosen: Chosen, model: nn.Module) -> Mapping[str, Source]:
+        written = {chosen.named[name].name: module for name, module in self.activations.items()}
+        return sources_of(chosen.all, written, model)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +128,7 @@ class ActivationAPoZRankedFilterPruner(Settled, ActivationRanked):
         desired_sparsity, weights, group_dependency, activations: as for every ranked pruner, and the modules.
 
     Raises:
-        SettingError: as for every ranked pruner. SelectionError: no module stands for a parameter.
+        SettingError: as for every ranked pruner. RecipeError: no module stands for a parameter.
 
     Needs forward passes before it fires, so it starts in epoch 1 or later. Source: Hu et al. 2016 (arXiv:1607.03250).
 
@@ -136,7 +147,7 @@ class ActivationAPoZRankedFilterPruner_AGP(Gradual, ActivationRanked):
         weights, group_dependency, activations: as for ActivationAPoZRankedFilterPruner.
 
     Raises:
-        SettingError: as for every ranked pruner, and where the sparsities do not rise. SelectionError: no module.
+        SettingError: as for every ranked pruner, and where the sparsities do not rise. RecipeError: no module.
 
     Source: as ActivationAPoZRankedFilterPruner, with the schedule of Zhu and Gupta 2017.
 
@@ -162,7 +173,7 @@ class ActivationMeanRankedFilterPruner(Settled, ActivationMeanRanked):
         drop_least: drop the smallest; the default, the largest, is Distiller's.
 
     Raises:
-        SettingError: as for every ranked pruner. SelectionError: no module stands for a parameter.
+        SettingError: as for every ranked pruner. RecipeError: no module stands for a parameter.
 
     Source: Molchanov et al. 2017 (arXiv:1611.06440), who drop the smallest.
 
@@ -183,7 +194,7 @@ class ActivationMeanRankedFilterPruner_AGP(Gradual, ActivationMeanRanked):
         weights, group_dependency, activations, drop_least: as for ActivationMeanRankedFilterPruner.
 
     Raises:
-        SettingError: as for every ranked pruner, and where the sparsities do not rise. SelectionError: no module.
+        SettingError: as for every ranked pruner, and where the sparsities do not rise. RecipeError: no module.
 
     Source: as ActivationMeanRankedFilterPruner, with the schedule of Zhu and Gupta 2017.
 
