@@ -13,6 +13,7 @@ from torch import Tensor
 
 from prunus.errors import MissingExtraError, SettingError
 from prunus.tasks import vision
+from prunus.tasks.vision import data as sources
 from prunus.tasks.vision import digits, fashion
 from prunus.tasks.vision.images import ImageSet, first_of_each
 
@@ -47,6 +48,16 @@ def test_without_fashion_mnist_the_digits_are_split_400_to_100_in_every_class(ba
     assert data.test_labels.bincount().tolist() == [100] * 10
     assert data.train_images.shape == (4000, 1, 28, 28) and data.train_images.dtype == torch.float32
     assert abs(float(data.train_images.mean())) < 0.05 and abs(float(data.train_images.std()) - 1) < 0.05
+
+
+def test_that_digits_stand_in_is_said_once(bare: Path, caplog: pytest.LogCaptureFixture) -> None:
+    sources._say_digits.cache_clear()
+    for _ in range(2):
+        vision.load()
+    (record,) = caplog.records
+    assert record.levelname == "WARNING" and f"no Fashion-MNIST in {bare}" in record.getMessage()
+    vision.load(fashion_folder(bare / "mine"))
+    assert len(caplog.records) == 1
 
 
 def test_the_split_is_the_same_each_time_and_shares_no_image() -> None:
