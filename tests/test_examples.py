@@ -35,12 +35,17 @@ def bregman_pruner_usage(example, folder):
     assert 0.5 < found["proximal"][1].sparsity < 1.0
 
 
+def one_recipe(example, folder):
+    found = example.main(epochs=2, data=vision.load().take(640, 200))
+    assert len(found) == 3 and set(found.values()) == {0.9}
+
+
 def test_every_example_has_a_check():
-    assert set(EXAMPLES) == {"bregman_pruner_usage", "iterative_pruning", "plain_loop"}
+    assert set(EXAMPLES) == {"bregman_pruner_usage", "iterative_pruning", "one_recipe", "plain_loop"}
 
 
 @pytest.mark.filterwarnings("ignore:steering ended at:prunus.errors.NoEffect")  # the shortened one
-@pytest.mark.parametrize("check", [bregman_pruner_usage, iterative_pruning, plain_loop])
+@pytest.mark.parametrize("check", [bregman_pruner_usage, iterative_pruning, one_recipe, plain_loop])
 def test_the_example_runs(check, tmp_path, capsys):
     check(load(check.__name__), tmp_path)
     assert "accuracy" in capsys.readouterr().out
