@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch.utils.hooks import RemovableHandle
 
+from prunus.optim._eager import eagerly
+
 
 def hang_on(
     optimizer: torch.optim.Optimizer, before: Callable[[], None], after: Callable[[], None]
@@ -15,7 +17,7 @@ def hang_on(
     """Call ``before`` between gradients and update and ``after`` right behind the update; the handles end that.
 
     Gradients are ready when ``step`` is called or, when it was given a closure that computes them, when that returns. A
-    step that a gradient scaler makes the optimizer skip does not count.
+    step that a gradient scaler makes the optimizer skip does not count. torch.compile leaves both calls alone.
 
     >>> weight = torch.nn.Parameter(torch.ones(1))
     >>> optimizer = torch.optim.SGD([weight], lr=0.1)
@@ -25,6 +27,7 @@ def hang_on(
     >>> seen
     ['before', 'after']
     """
+    before, after = eagerly(before), eagerly(after)
 
     def ready(optimizer: torch.optim.Optimizer) -> None:
         if not _overflown(optimizer):

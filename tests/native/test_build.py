@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shlex
 import stat
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from prunus import _native
-from prunus._native import build, library
+from prunus._native import build, kept, library
 
 needs_native = pytest.mark.skipif(not _native.available(), reason=f"no native kernels: {_native.why_not()}")
 
@@ -23,6 +26,22 @@ def fresh(monkeypatch, tmp_path):
     library._loaded.cache_clear()
     yield tmp_path / "cache"
     library._loaded.cache_clear()
+
+
+@pytest.fixture
+def quick(fresh, monkeypatch, tmp_path):
+    """A compiler that only copies what another one made."""
+    monkeypatch.delenv("PRUNUS_CACHE")
+    made = build.build(Path)
+    monkeypatch.setenv("PRUNUS_CACHE", str(fresh))
+    compiler = tmp_path / "compiler"
+    unknown = 'case "$*" in *no-such-machine*) exit 1;; esac'
+    compiler.write_text(
+        f'#!/bin/sh\n{unknown}\nwhile [ "$1" != -o ]; do shift; done\nexec cp {shlex.quote(str(made))} "$2"\n'
+    )
+    compiler.chmod(0o755)
+    monkeypatch.setenv("CC", str(compiler))
+    return fresh
 
 
 @needs_native
@@ -61,22 +80,81 @@ def test_a_machine_of_another_kind_is_told_so(fresh, monkeypatch) -> None:
 
 
 @needs_native
-def test_a_cache_that_cannot_be_a_folder_is_replaced_by_a_temporary_one(fresh) -> None:
-    fresh.write_text("a file is in the way")
-    assert _native.available() and fresh.read_text() == "a file is in the way"
+def test_a_cache_that_cannot_be_a_folder_is_replaced_by_a_temporary_one(quick) -> None:
+    quick.write_text("a file is in the way")
+    assert _native.available() and quick.read_text() == "a file is in the way"
 
 
 @needs_native
-def test_flags_that_a_compiler_does_not_know_are_left_out(fresh, monkeypatch) -> None:
+def test_flags_that_a_compiler_does_not_know_are_left_out(quick, monkeypatch) -> None:
     monkeypatch.setattr(build, "TUNED", (("-march=no-such-machine",), ()))
     assert _native.available()
 
 
 @needs_native
-def test_compiling_twice_at_once_leaves_one_library(fresh) -> None:
+def test_compiling_twice_at_once_leaves_one_library(quick) -> None:
     with ThreadPoolExecutor(2) as pool:
-        first, second = pool.map(lambda _: build.build(), range(2))
-    assert first == second and list(fresh.iterdir()) == [first]
+        first, second = pool.map(lambda _: build.build(Path), range(2))
+    assert first == second and list(quick.iterdir()) == [first]
+
+
+@needs_native
+def test_a_library_that_was_cut_short_is_made_again(quick) -> None:
+    assert _native.available()
+    (made,) = quick.iterdir()
+    whole = made.read_bytes()
+    made.unlink()  # who has it open keeps it
+    made.write_bytes(whole[: len(whole) // 2])  # loading this much would end the process
+    library._loaded.cache_clear()
+    assert _native.available() and [path.read_bytes() for path in quick.iterdir()] == [whole]
+
+
+@needs_native
+def test_where_nothing_can_be_kept_the_library_is_loaded_all_the_same(quick, monkeypatch) -> None:
+    monkeypatch.setattr(os, "fsync", refuse)  # as on a full disk
+    assert _native.available() and not list(quick.iterdir())
+
+
+@needs_native
+def test_where_nothing_may_be_run_the_library_is_loaded_from_elsewhere(quick) -> None:
+    seen = []
+
+    def load(path: Path) -> str:
+        seen.append(path)
+        return refuse() if path.parent == quick else "loaded"
+
+    assert build.build(load) == "loaded" and not seen[-1].exists() and len(seen) == 2
+    assert build.build(load) == "loaded" and len(seen) == 5  # once more the kept one, the new one, the one elsewhere
+
+
+def refuse(*_: object) -> None:
+    raise OSError(errno.ENOSPC, "no room")
+
+
+def test_a_compiler_that_leaves_nothing_is_no_success(fresh, monkeypatch) -> None:
+    monkeypatch.setenv("CC", "true")
+    assert not _native.available() and "it left no library" in _native.why_not()
+
+
+def test_long_unused_libraries_go_and_nothing_else(tmp_path) -> None:
+    names = [f"kernels-{place:020x}.so" for place in range(8)] + [
+        f"kernels-{0:020x}-{place:020x}.so" for place in range(12)
+    ]
+    for place, name in enumerate([*names, "kernels-mine.so", f"kernels-{0:020x}-{0:020x}.so.abc.part", "notes.txt"]):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (0, 1000 + place))
+    os.utime(tmp_path / names[0])
+    kept.remove_unused(tmp_path)
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left >= {names[0], "kernels-mine.so", "notes.txt"} and len(left) == 2 + kept.ROOM - 1
+    assert not left & {*names[1:5]}
+
+
+@needs_native
+def test_a_library_in_use_is_noted(quick) -> None:
+    path = build.build(Path)
+    os.utime(path, (0, 1000))
+    assert build.build(Path) == path and path.stat().st_mtime > 1000
 
 
 @needs_native

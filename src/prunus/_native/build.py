@@ -7,11 +7,15 @@ import os
 import platform
 import shutil
 import subprocess
-import tempfile
-from collections.abc import Iterator
-from functools import cache
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TypeVar
 
+from prunus._native.kept import cache_folder, found, keep
+
+Loaded = TypeVar("Loaded")
 HERE = Path(__file__).parent
 # Sums and products stay as written (no fused multiply-add), so results do not depend on how a loop was cut.
 COMMON: tuple[str, ...] = ("-O3", "-std=gnu11", "-fPIC", "-shared", "-fvisibility=hidden", "-ffp-contract=off")
@@ -30,23 +34,29 @@ class BuildError(Exception):
     """
 
 
-def build() -> Path:
-    """Return the path of the library, compiled now unless an earlier process has done so.
+def build(load: Callable[[Path], Loaded]) -> Loaded:
+    """Return what ``load`` makes of the library: the one in the cache, else one compiled now and kept if possible.
+
+    A library that was cut short, by a full disk or a lost machine, is seen by its name, which tells its contents; one
+    that cannot be loaded from the cache (no programs may run there) is loaded from a temporary folder.
 
     Raises:
-        BuildError: no compiler is found, none of its ways succeeds, or no folder can be written.
+        BuildError: no compiler is found, or none of its ways succeeds.
+        OSError: there is no folder to compile in, or ``load`` fails for a library that is whole.
     """
     compiler = find_compiler()
-    name = f"kernels-{_fingerprint(compiler)}.so"
-    for folder in _folders():
-        path = folder / name
-        try:
-            if not path.exists():
-                _compile(compiler, path)
-            return path
-        except OSError:
-            continue
-    raise BuildError("no folder to keep the compiled library in can be written")
+    name, cache = f"kernels-{_fingerprint(compiler)}", cache_folder()
+    if cache is not None:
+        for path in found(cache, name):
+            with suppress(OSError):
+                return load(path)
+    with TemporaryDirectory(prefix="prunus-") as folder:
+        made = Path(folder) / f"{name}.so"
+        _compile(compiler, made)
+        if cache is not None:
+            with suppress(OSError):
+                return load(keep(made, cache))
+        return load(made)
 
 
 def find_compiler() -> str:
@@ -63,40 +73,14 @@ def find_compiler() -> str:
     raise BuildError(f"no C compiler is found (looked for {', '.join(wanted)})")
 
 
-def _folders() -> Iterator[Path]:
-    """Yield where to keep the library: the user's cache, else a folder of this process alone."""
-    chosen = os.environ.get("PRUNUS_CACHE")
-    general = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    folder = Path(chosen) if chosen else Path(general) / "prunus"
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if os.access(folder, os.W_OK | os.X_OK):
-            yield folder
-    except OSError:
-        pass
-    yield _temporary()
-
-
-@cache
-def _temporary() -> Path:
-    return Path(tempfile.mkdtemp(prefix="prunus-"))
-
-
 def _compile(compiler: str, path: Path) -> None:
-    """Compile to a temporary name and move it into place, so that no other process sees half a library."""
-    handle, unfinished = tempfile.mkstemp(suffix=".so", dir=path.parent)
-    os.close(handle)
-    try:
-        said = ""
-        for tuned in TUNED:
-            command = [compiler, *COMMON, *tuned, "-o", unfinished, *map(str, _sources(".c")), "-lm"]
-            said = _run(command)
-            if not said:
-                os.replace(unfinished, path)
-                return
-        raise BuildError(f"{compiler} failed: {said}")
-    finally:
-        Path(unfinished).unlink(missing_ok=True)
+    """Compile to a path, in the first of the ways that succeeds."""
+    said = ""
+    for tuned in TUNED:
+        said = _run([compiler, *COMMON, *tuned, "-o", str(path), *map(str, _sources(".c")), "-lm"])
+        if not said and path.exists() and path.stat().st_size:
+            return
+    raise BuildError(f"{compiler} failed: {said or 'it left no library'}")
 
 
 def _run(command: list[str]) -> str:
@@ -129,4 +113,4 @@ def _processor() -> str:
             first = file.read(16384).split("\n\n", 1)[0]
     except OSError:
         return platform.processor()
-    return "\n".join(line for line in first.splitlines() if line.startswith(("model name", "flags", "Features")))
+    return "\n".join(line for line in first.splitlines() if line.startswith(("model name", "flags", "Features", "CPU")))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import Parameter
 
 from prunus._native.library import library, team
+from prunus.errors import RunError
 
 ENOUGH = 1 << 20
 """Elements from which a second thread is worth waking."""
@@ -38,6 +39,7 @@ class Clearing:
 
     def __init__(self, weights: Sequence[Tensor], masks: Sequence[Tensor]) -> None:
         self.weights, self.masks = list(weights), list(masks)
+        require_memory(self.weights, "weight")
         self.seen = _places(self.weights)
         rows = [
             (weight.data_ptr(), mask.data_ptr(), weight.numel(), weight.element_size(), 0)
@@ -63,12 +65,14 @@ class Clearing:
 
 
 def can_clear(weight: Tensor) -> bool:
-    """Say whether a table may hold this weight: plain CPU memory without gaps.
+    """Say whether a table may hold this weight: plain CPU memory without gaps, which inference mode has not made.
 
     >>> can_clear(torch.zeros(4)), can_clear(torch.zeros(4)[::2])
     (True, False)
     """
-    if not weight.is_cpu or type(weight) not in (Tensor, Parameter) or weight.is_neg():
+    if not weight.is_cpu or type(weight) not in (Tensor, Parameter) or weight.is_neg() or weight.is_inference():
+        return False
+    if weight.data_ptr() % weight.element_size():
         return False
     return weight.is_contiguous() or torch.empty_like(weight, device="meta").stride() == weight.stride()
 
@@ -81,6 +85,16 @@ def matches(mask: Tensor, weight: Tensor) -> bool:
     """
     alike = mask.shape == weight.shape and mask.stride() == weight.stride()
     return alike and mask.dtype == torch.int8 and mask.device == weight.device
+
+
+def require_memory(tensors: Iterable[Tensor], what: str) -> None:
+    """Raise RunError where entries have no memory: a call by address would end the process.
+
+    >>> require_memory([torch.zeros(0), torch.zeros(1)], "weight")
+    """
+    for tensor in tensors:
+        if tensor.numel() and not tensor.data_ptr():
+            raise RunError(f"the memory of a {what} of shape {list(tensor.shape)} has been freed; nothing has moved")
 
 
 def _places(weights: Sequence[Tensor]) -> list[tuple[int, torch.dtype, tuple[int, ...], tuple[int, ...]]]:

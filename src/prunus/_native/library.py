@@ -13,6 +13,8 @@ import torch
 from prunus._native.build import BuildError, build
 
 POINTER, COUNT = ctypes.c_void_p, ctypes.c_int64
+HOME = os.getpid()
+"""The process that imported this; OpenMP's threads do not follow into its forks, where waiting for them never ends."""
 
 
 def available() -> bool:
@@ -47,7 +49,7 @@ def library() -> ctypes.CDLL:
 
 def team() -> tuple[int, int]:
     """Return the function that runs work on torch's own threads (0 where there is none), and how many those are."""
-    return _pool(), torch.get_num_threads()
+    return _pool() if os.getpid() == HOME else 0, torch.get_num_threads()
 
 
 @cache
@@ -57,7 +59,7 @@ def _loaded() -> tuple[ctypes.CDLL | None, str]:
     if os.name != "posix" or sys.byteorder != "little":
         return None, f"the kernels are not made for {sys.platform} ({sys.byteorder}-endian)"
     try:
-        found = ctypes.CDLL(str(build()))
+        found = build(lambda path: ctypes.CDLL(str(path)))
         found.prunus_clear.argtypes = [POINTER, COUNT, POINTER, COUNT]
         found.prunus_clear.restype = None
     except (BuildError, OSError, AttributeError) as fault:

@@ -70,7 +70,7 @@ INLINE void repeat(uint8_t *out, const uint8_t *flags, int64_t outer, int64_t gr
 EXPORT void prunus_repeat(uint8_t *out, const uint8_t *flags, int64_t outer, int64_t groups, int64_t inner) {
     switch (inner) {
     case 1:
-        for (int64_t o = 0; o < outer; o++) memcpy(out + o * groups, flags, groups);
+        for (int64_t o = 0; groups && o < outer; o++) memcpy(out + o * groups, flags, groups);
         break;
     case 9: repeat(out, flags, outer, groups, 9); break;
     default: repeat(out, flags, outer, groups, inner);
@@ -167,12 +167,16 @@ INLINE void mark(int8_t *kept, lanes before, int32_t keep, lanes lives) {
     memcpy(kept, &stays, 16);
 }
 
+#if defined(__clang__)
+#define TAKE(v, ...) __builtin_shufflevector(v, v, __VA_ARGS__)
+#else
+#define TAKE(v, ...) __builtin_shuffle(v, (lanes){__VA_ARGS__})
+#endif
 #define PLACE(l, m, s) ((l) / (m) * (m) + ((l) + (s)) % (m))
 #define TURN(v, m, s)                                                                                              \
-    __builtin_shufflevector(v, v, PLACE(0, m, s), PLACE(1, m, s), PLACE(2, m, s), PLACE(3, m, s), PLACE(4, m, s),  \
-                            PLACE(5, m, s), PLACE(6, m, s), PLACE(7, m, s), PLACE(8, m, s), PLACE(9, m, s),        \
-                            PLACE(10, m, s), PLACE(11, m, s), PLACE(12, m, s), PLACE(13, m, s), PLACE(14, m, s),   \
-                            PLACE(15, m, s))
+    TAKE(v, PLACE(0, m, s), PLACE(1, m, s), PLACE(2, m, s), PLACE(3, m, s), PLACE(4, m, s), PLACE(5, m, s),        \
+         PLACE(6, m, s), PLACE(7, m, s), PLACE(8, m, s), PLACE(9, m, s), PLACE(10, m, s), PLACE(11, m, s),         \
+         PLACE(12, m, s), PLACE(13, m, s), PLACE(14, m, s), PLACE(15, m, s))
 #define WRAP(l, m, s) ((l) % (m) + (s) >= (m))
 #define WRAPS(m, s)                                                                                                \
     (lanes){WRAP(0, m, s),  WRAP(1, m, s),  WRAP(2, m, s),  WRAP(3, m, s),  WRAP(4, m, s),  WRAP(5, m, s),         \

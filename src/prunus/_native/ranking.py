@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from prunus._native.clearing import require_memory
 from prunus._native.library import COUNT, POINTER, available, library
 
 Grid = tuple[int, int, int]
@@ -36,8 +37,11 @@ def can_walk(tensor: Tensor, *dtypes: torch.dtype) -> bool:
     >>> can_walk(torch.zeros(4, 2).T, torch.float32), can_walk(torch.zeros(4), torch.float64)
     (False, False)
     """
-    plain = tensor.is_cpu and type(tensor) in (Tensor, torch.nn.Parameter)
-    return plain and tensor.dtype in dtypes and tensor.is_contiguous() and available()
+    plain = tensor.is_cpu and type(tensor) in (Tensor, torch.nn.Parameter) and tensor.is_contiguous()
+    if not plain or tensor.dtype not in dtypes or not available():
+        return False
+    require_memory([tensor], "tensor")
+    return tensor.data_ptr() % tensor.element_size() == 0
 
 
 def can_walk_flags(flags: Tensor | None) -> bool:

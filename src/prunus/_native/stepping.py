@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from prunus._native.clearing import require_memory
 from prunus._native.library import COUNT, POINTER, library, team
 
 ADABREG, LINBREG, MOMENTUM, PROXSGD = range(4)
@@ -69,6 +70,8 @@ class Steps:
 
     def __init__(self, weights: Sequence[Tensor], states: Sequence[Sequence[Tensor]], lays: Sequence[Lay]) -> None:
         self.weights, self.states, self.lays = list(weights), list(states), list(lays)
+        require_memory(self.weights, "weight")
+        require_memory(chain.from_iterable(self.states), "state")
         self.seen = [tensor.data_ptr() for state in self.states for tensor in state]
         rows = [
             [weight.data_ptr(), 0, *_addresses(state), weight.numel(), lay.kind, *lay.grid]
@@ -109,28 +112,38 @@ class Steps:
 
         Raises:
             MemoryError: there was none left for the sums of groups; nothing has moved.
+            RunError: the memory of a gradient has been freed; nothing has moved.
         """
         narrow = all(g.dtype == torch.bfloat16 for g in grads)
         dtype = torch.bfloat16 if narrow else torch.float32
         grads = [
-            g
-            if g.stride() == s and g.dtype == dtype and not (g.is_neg() or g._is_zerotensor())
-            else _laid_out(g, dtype, s)
-            for g, s in zip(grads, self.strides, strict=True)
+            g if _readable(g, dtype, s) else _laid_out(g, dtype, s) for g, s in zip(grads, self.strides, strict=True)
         ]
-        self.table[1::WIDTH] = array("q", [g.data_ptr() for g in grads])
+        table, addresses = (
+            self.table[:],
+            [g.data_ptr() for g in grads],
+        )  # its own table: another thread may step as well
+        if not all(addresses):
+            require_memory(grads, "gradient")
+        table[1::WIDTH] = array("q", addresses)
         for place, column in enumerate(zip(*own, strict=True), 1):
             self.scalars[place::3] = array("d", column) * (len(self.weights) // len(column))
         flags = NARROW_WEIGHT * (self.weights[0].dtype == torch.bfloat16) + NARROW_GRAD * narrow
         shared = array("d", numbers)
         pool, threads = team()
         failed = _kernel()(
-            _start(self.table), _start(self.scalars), len(self.weights), _start(shared), rule, flags,
+            _start(table), _start(self.scalars), len(self.weights), _start(shared), rule, flags,
             _start(self.alive) if count else None, pool, min(threads, self.threads),
         )  # fmt: skip
         if failed:
             raise MemoryError("no memory for the sums of groups")
         torch.autograd.graph.increment_version(self.weights)
+
+
+def _readable(grad: Tensor, dtype: torch.dtype, stride: tuple[int, ...]) -> bool:
+    """Say whether the memory of a gradient holds its values as the kernel reads them."""
+    as_laid = grad.stride() == stride and grad.dtype == dtype and grad.data_ptr() % dtype.itemsize == 0
+    return as_laid and not (grad.is_neg() or grad._is_zerotensor())
 
 
 def _laid_out(grad: Tensor, dtype: torch.dtype, stride: tuple[int, ...]) -> Tensor:

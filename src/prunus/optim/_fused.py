@@ -181,5 +181,5 @@ def _lay_out(weight: Tensor, state: dict[str, Any], keys: tuple[str, ...]) -> No
                 f"the state {key} is {kept.dtype} {list(kept.shape)} on {kept.device}, "
                 f"expected torch.float32 {list(weight.shape)} on {weight.device}"
             )
-        if kept.stride() != weight.stride():
+        if kept.stride() != weight.stride() or kept.data_ptr() % kept.element_size():
             state[key] = torch.empty_strided(weight.shape, weight.stride(), dtype=torch.float32).copy_(kept)

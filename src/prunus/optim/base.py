@@ -17,6 +17,7 @@ from torch.optim.optimizer import ParamsT
 from prunus._pieces import nonzeros
 from prunus.errors import PrunusError, SettingError
 from prunus.optim._buckets import CACHE_BYTES, buckets
+from prunus.optim._eager import eagerly
 from prunus.optim._fused import FusedGroup, Rule, obstacle
 from prunus.optim._plain import Loading, plain_group
 from prunus.optim.checks import misfits, parameter_name, raise_all, require_not_captured
@@ -115,6 +116,7 @@ class BregmanOptimizer(Optimizer):
             self.param_groups.pop()
             raise_all(type(self).__name__, faults)
 
+    @eagerly
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
         """Take one step; ``closure`` is evaluated once, with gradients enabled, and its loss returned."""
@@ -218,7 +220,8 @@ class BregmanOptimizer(Optimizer):
         states = [self.state[p] for p in params]
         for p, state in zip(params, states, strict=True):
             if not state:
-                state.update(step=0, **self._fresh(p, group))
+                with torch.inference_mode(False), torch.no_grad():  # else no later step outside that mode could move it
+                    state.update(step=0, **self._fresh(p, group))
             state["step"] += 1
         return states
 

@@ -50,6 +50,10 @@ def misfits(
         seen.add(id(p))
         if p.is_complex():
             yield SettingError(f"{name} is complex; split it with torch.view_as_real")
+        elif p.is_inference():
+            yield SettingError(
+                f"{name} was made in inference mode, where nothing can train; build the model outside it"
+            )
         elif isinstance(reg, Regularizer) and (reason := _refusal(reg, p)):
             yield StructureError(f"{name}: {reason}")
         elif group.get("implementation") == "fused" and (reason := obstacle(p, reg)):

@@ -60,5 +60,5 @@ def screened(params: list[Tensor], policy: str, name: Callable[[Tensor], str]) -
             'clip the gradients, or choose nonfinite="skip"'
         )
     for one in faulty:
-        warn(f"the gradient of {one} held NaN or infinity, so its step was skipped", NoEffect, stacklevel=6)
+        warn(f"the gradient of {one} held NaN or infinity, so its step was skipped", NoEffect, stacklevel=8)
     return [p for p, good in zip(params, fine, strict=True) if good]
