@@ -32,7 +32,11 @@ def only_fault(source: Any) -> str:
 
 # (policies, place, what is said); one fault each, so a fault never drags a false one along
 ONE_FAULT = {
-    "action": ("  - prun: {}\n", "3:5", "unknown key 'prun' of a policy. Did you mean 'prune'?"),
+    "action": (
+        "  - prun: {schedule: {linear: {final: 1}}}\n",
+        "3:5",
+        "unknown key 'prun' of a policy. Did you mean 'pru",
+    ),
     "action's key": (PRUNE % ", scoop: global", "3:46", "unknown key 'scoop' of prune. Did you mean 'scope'?"),
     "member": (PRUNE % ", scope: per_layr", "3:53", "unknown scope 'per_layr'. Did you mean 'per_layer'?"),
     "member with settings": (
@@ -309,3 +313,24 @@ def test_the_file(content: bytes, place: str, said: str, tmp_path: Path) -> None
     fault = only_fault(path)
     assert re.match(rf"'?{re.escape(str(path))}'?{place}: ", fault)
     assert said in fault
+
+
+def test_one_slip_hides_no_other_fault_and_drags_none_along() -> None:
+    text = """\
+version: 1
+polices:
+  - prun:
+      schedul: {cubik: {final: 90, inital: 0}}
+    windw: {star: 3, unit: epochs}
+"""
+    assert [fault.removeprefix("<text>:")[:22] for fault in faults_of(text)] == [
+        "2:1: unknown key 'poli",
+        "3:5: unknown key 'prun",
+        "4:7: unknown key 'sche",
+        "4:17: unknown schedule",
+        "4:32: final is 90.0, e",
+        "4:36: unknown key 'ini",
+        "5:5: unknown key 'wind",
+        "5:13: unknown key 'sta",
+        "5:28: unit is 'epochs'",
+    ]

@@ -147,7 +147,7 @@ ONE_FAULT = {
         "4:39 ($final at <text>:2:20)",
         "final is the text 'high', expected a number",
     ),
-    "wrong where it is defined": ("schedules: {ramp: {cubik: {}}}\n", "$ramp", "2:20", "unknown schedule 'cubik'"),
+    "wrong where it is defined": ("schedules: {ramp: {cubik: {final: 1}}}\n", "$ramp", "2:20", "unknown schedule 'cub"),
     "twice": (RAMP + "selects: {ramp: {}}\n", "$ramp", "3:11", "name 'ramp' again; it is already in sched"),
     "no identifier": (RAMP.replace("ramp", "a b"), CUBIC, "2:13", "'a b' is no name: letters, digits"),
     "no mapping": ("schedules: [a]\n", CUBIC, "2:12", "schedules is a list, expected a mapping of names"),

@@ -28,13 +28,13 @@ def show(findings: Findings, texts: Mapping[str, Sequence[str]], console: Consol
     >>> recipe = "version: 1\\npolices: []\\n"
     >>> findings = lint(recipe)
     >>> show(findings, texts_of(recipe, findings), Console(width=80))
-    <text>:1:1: error: policies is missing, expected a list of policies [missing]
-      1 │ version: 1
-        │ ^^^^^^^
-    <BLANKLINE>
     <text>:2:1: error: unknown key 'polices' of the recipe [unknown-name]
       2 │ polices: []
         │ ^^^^^^^ Did you mean 'policies'?
+    <BLANKLINE>
+    <text>:2:10: error: policies is an empty list, expected a list of at least one policy [wrong-type]
+      2 │ polices: []
+        │          ^
     <BLANKLINE>
     """
     for fault in findings.faults:

@@ -11,6 +11,7 @@ from prunus.errors import PrunusError
 from prunus.recipes.faults import Place, Report, shown
 from prunus.recipes.kinds import FAMILIES, LISTS, MAPPINGS, alternatives, article, expected, fits, noun, settings_of
 from prunus.recipes.nodes import LOST, Node, Pair
+from prunus.recipes.respelling import respelt
 
 UNREADABLE: Final = object()
 """Stands for a value whose fault has been reported."""
@@ -90,7 +91,9 @@ def named(pair: Pair, family: type, report: Report) -> Any:
     """Return the member that the key names, with the settings of the value, or UNREADABLE."""
     name, registry = pair.key.value, FAMILIES[family]
     if name not in registry:
-        report.unknown(pair.key.place, f"unknown {noun(family)} {shown(name)}", name, registry)
+        meant = report.meant(pair.key.place, f"unknown {noun(family)} {shown(name)}", name, registry)
+        if meant is not None:
+            named(Pair(Node(meant, pair.key.place), pair.value), family, report)  # for the faults inside
         return UNREADABLE
     if pair.value.value is LOST:
         return UNREADABLE
@@ -108,10 +111,7 @@ def settings(kind: type, pairs: Mapping[str, Pair], name: str, place: Place, rep
     """Return ``kind`` built from the pairs, or UNREADABLE once every fault inside is reported."""
     before = len(report.found)
     takes = settings_of(kind)
-    for key, pair in pairs.items():
-        if key not in takes:
-            report.unknown(pair.key.place, f"unknown key {shown(key)} of {name}", key, takes, pairs)
-    given = {key: pair for key, pair in pairs.items() if key in takes}
+    given = respelt(pairs, takes, lambda key: f"unknown key {shown(key)} of {name}", report)
     read_in = {key: read(pair.value, takes[key].kind, key, report) for key, pair in given.items()}
     missing = [key for key, one in takes.items() if one.required and key not in given]
     if missing:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, Literal, NamedTuple, NoReturn
 
@@ -149,17 +149,27 @@ class Report:
 
         Returns the name that was probably meant. Comparing names takes time, so thousands of faults get no offers.
         """
-        if len(name) > LONGEST or self._compared > COMPARED:
-            self.keep(Fault(place, message, code="unknown-name"))
-            return None
-        names = [one for one in islice(known, COMPARED) if len(one) <= LONGEST]
-        self._compared += len(names)
-        certain = one_slip(name, set(names) - set(taken))
-        offer = did_you_mean(name, names) if certain is None else f"Did you mean {certain!r}?"
-        rename = None if certain is None else Rename(name, certain)
-        self.keep(Fault(place, message, offer, rename=rename, code="unknown-name"))
-        near = _NEAR.fullmatch(offer)
+        near = _NEAR.fullmatch(self._unknown(place, message, name, known, taken).suggestion)
         return None if near is None else near["name"]
+
+    def meant(
+        self, place: Place, message: str, name: str, known: Iterable[str], taken: Iterable[str] = ()
+    ) -> str | None:
+        """Remember the same, and return the name that was certainly meant, if there is one."""
+        rename = self._unknown(place, message, name, known, taken).rename
+        return None if rename is None else rename.new
+
+    def _unknown(self, place: Place, message: str, name: str, known: Iterable[str], taken: Iterable[str]) -> Fault:
+        fault = Fault(place, message, code="unknown-name")
+        if len(name) <= LONGEST and self._compared <= COMPARED:
+            names = [one for one in islice(known, COMPARED) if len(one) <= LONGEST]
+            self._compared += len(names)
+            certain = one_slip(name, set(names) - set(taken))
+            offer = did_you_mean(name, names) if certain is None else f"Did you mean {certain!r}?"
+            rename = None if certain is None else Rename(name, certain)
+            fault = replace(fault, suggestion=offer, rename=rename)
+        self.keep(fault)
+        return fault
 
     def refused(self, place: Place, message: str, value: object) -> None:
         """Remember that a member refused ``value``, a text perhaps, for which its message may offer another."""

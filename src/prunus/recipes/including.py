@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from prunus.recipes.faults import Report, shown
 from prunus.recipes.nodes import DEPTH, NODES, Node
+from prunus.recipes.respelling import respelt
 from prunus.recipes.sections import TOP, Document, define, texts
 from prunus.recipes.sources import content_of, reason, tree_of, tree_of_file
 
@@ -47,14 +49,13 @@ class _Gathering:
             found = "nothing" if root.value is None else root.found
             self.report.stop(root.place, f"a recipe is a mapping of version and policies, found {found}")
         self._require_room(root)
-        for key, pair in root.value.items():
-            if key not in TOP:
-                self.report.unknown(pair.key.place, f"unknown key {shown(key)} of the recipe", key, TOP, root.value)
+        known = respelt(root.value, TOP, lambda key: f"unknown key {shown(key)} of the recipe", self.report)
+        root = replace(root, value=known)
         self._check_version(root)
-        known = set(self.document.definitions)
+        before = set(self.document.definitions)
         for entry in texts(root, "include", "the path of a recipe", self.report):
             self._include(entry, chain)
-        define(self.document, root, set(self.document.definitions) - known, own, self.report)
+        define(self.document, root, set(self.document.definitions) - before, own, self.report)
         self._add_policies(root)
 
     def _require_room(self, root: Node) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from prunus.recipes.kinds import SECTIONS, noun, settings_of
 from prunus.recipes.nodes import LOST, Node
 from prunus.recipes.recipe import Recipe
 from prunus.recipes.references import Resolver, override
+from prunus.recipes.respelling import respelt
 from prunus.recipes.sections import VARIABLES
 
 
@@ -77,7 +79,7 @@ def check(source: str | Path | Mapping[str, Any], *, variables: Mapping[str, Any
     """Return everything that is wrong with a recipe, errors and warnings, in the order of the file; raise nothing.
 
     >>> [(fault.line, fault.severity, fault.rename) for fault in check("version: 1\\npolices: []\\n")]
-    [(1, 'error', None), (2, 'error', Rename(old='polices', new='policies'))]
+    [(2, 'error', Rename(old='polices', new='policies')), (2, 'error', None)]
     """
     report = Report()
     with suppress(RecipeError):
@@ -89,7 +91,7 @@ def recipe_of(source: str | Path | Mapping[str, Any], variables: Mapping[str, An
     """Return what can be read of a recipe, policies with faults left out; every fault goes into the report.
 
     >>> report = Report()
-    >>> len(recipe_of({"version": 1, "policies": [{"prun": {}}]}, {}, report)), len(report.found)
+    >>> len(recipe_of({"version": 1, "policies": [{"crop": {}}]}, {}, report)), len(report.found)
     (0, 1)
     """
     document = gather(source, report)
@@ -128,7 +130,7 @@ def _policy(node: Node, report: Report) -> Policy | None:
         )
         return None
     beside = {key: setting for key, setting in settings_of(Policy).items() if key != "action"}
-    _check_keys(node, [*beside], report)
+    node = _checked(node, [*beside], report)
     actions = [_action(key, node, report) for key in node.value if key in ACTIONS or key == "action"]
     rest = {key: read(pair.value, beside[key].kind, key, report) for key, pair in node.value.items() if key in beside}
     if len(actions) != 1 or UNREADABLE in [*actions, *rest.values()]:
@@ -146,14 +148,15 @@ def _action(key: str, node: Node, report: Report) -> Any:
     return named(pair, Action, report) if key in ACTIONS else read(pair.value, Action, key, report)
 
 
-def _check_keys(node: Node, beside: list[str], report: Report) -> None:
+def _checked(node: Node, beside: list[str], report: Report) -> Node:
+    """Return the policy with the keys that were meant; it has one action."""
     known = [*ACTIONS, "action", *beside]
-    found = [pair.key for key, pair in node.value.items() if key in known and key not in beside]
-    unknown = [pair.key for key, pair in node.value.items() if key not in known]
-    for key in unknown:
-        report.unknown(key.place, f"unknown key {shown(key.value)} of a policy", key.value, known, node.value)
+    value = respelt(node.value, known, lambda key: f"unknown key {shown(key)} of a policy", report)
+    found = [pair.key for key, pair in value.items() if key not in beside]
     if len(found) > 1:
         names = " and ".join(key.value for key in found)
-        report.add(found[1].place, f"a policy has one action, found {names}; write each as a policy of its own")
-    if not found and not unknown:
+        text = f"a policy has one action, found {names}; write each as a policy of its own"
+        report.add(found[1].place, text)
+    if not found and set(node.value) <= {*known}:  # else a misspelt key may be what is missing
         report.add(node.place, f"a policy has no action, expected one of {', '.join(ACTIONS)}", code="missing")
+    return replace(node, value=value)

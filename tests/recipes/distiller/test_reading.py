@@ -112,7 +112,7 @@ def test_the_good_one_loads() -> None:
             "<text>:4:5: mine has no class, expected class: and its argument",
         ),
         ("class: AutomatedGradualPruner", "class: 3", "<text>:4:12: class is 3, expected a name"),
-        ("policies:", "polices:", "policies is missing, expected a list of policies"),
+        ("policies:", "plans:", "policies is missing, expected a list of policies"),
     ],
 )
 def test_every_silent_failure_is_an_error(old: str, new: str, message: str) -> None:

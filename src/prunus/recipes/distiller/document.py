@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from prunus.recipes.building import UNREADABLE, settings
@@ -13,6 +13,7 @@ from prunus.recipes.distiller.contract import Component, Extension, LRScheduler,
 from prunus.recipes.distiller.timing import TIMING, window_of
 from prunus.recipes.faults import Place, Report, shown
 from prunus.recipes.nodes import Node, Pair
+from prunus.recipes.respelling import respelt
 from prunus.window import Window
 
 KINDS: Mapping[str, str] = {base.kind: base.section for base in (Pruner, Regularizer, Extension, LRScheduler)}
@@ -56,11 +57,10 @@ def lines_of(root: Node, report: Report) -> list[Line]:
     """
     if not isinstance(root.value, dict):
         report.stop(root.place, f"a schedule is a mapping of sections, found {root.found}")
-    for key, pair in root.value.items():
-        if key in REFUSED:
-            report.add(pair.key.place, f"{key}: {REFUSED[key]}", code="unsupported")
-        elif key not in TOP:
-            report.unknown(pair.key.place, f"unknown section {shown(key)}", key, TOP, root.value)
+    for key in REFUSED.keys() & root.value.keys():
+        report.add(root.value[key].key.place, f"{key}: {REFUSED[key]}", code="unsupported")
+    sections = respelt(root.value, [*TOP, *REFUSED], lambda key: f"unknown section {shown(key)}", report)
+    root = replace(root, value=sections)
     _check_version(root, report)
     known = {section: section_of(root, section, report) for section in SECTIONS}
     found, used = _policies(root, known, report)
@@ -100,8 +100,8 @@ def _policy(
             code="wrong-type",
         )
         return None
+    node = _checked(node, name, report)
     kinds = [pair for key, pair in node.value.items() if key in KINDS]
-    _check_keys(node, name, kinds, report)
     window = window_of(node, name, KINDS, report)
     uses = [_use(pair, name, known, used, report) for pair in kinds]
     if len(uses) != 1 or uses[0] is None or window is None:
@@ -112,25 +112,34 @@ def _policy(
     return Line(named.component, window, args, node.place, named.places, name, str(named.key.value))
 
 
-def _check_keys(node: Node, name: str, kinds: list[Pair], report: Report) -> None:
+def _checked(node: Node, name: str, report: Report) -> Node:
+    """Return the policy with the keys that were meant beside those that are not known; it uses one thing."""
     takes = (*KINDS, *TIMING)
-    unknown = [pair.key for key, pair in node.value.items() if key not in takes]
-    for key in unknown:
-        if key.value in REFUSED:
-            report.add(key.place, REFUSED[key.value], code="unsupported")
-        elif key.value in ("args", "instance_name"):
-            report.add(
-                key.place,
-                f"{key.value} of {name} belongs one level deeper, into {' or '.join(KINDS)}",
-                code="misplaced",
-            )
-        else:
-            report.unknown(key.place, f"unknown key {shown(key.value)} of {name}", key.value, takes, node.value)
+    known = respelt(
+        {key: pair for key, pair in node.value.items() if not _reported(pair.key, name, report)},
+        takes,
+        lambda key: f"unknown key {shown(key)} of {name}",
+        report,
+    )
+    kinds = [pair.key for key, pair in known.items() if key in KINDS]
     if len(kinds) > 1:
-        found = " and ".join(pair.key.value for pair in kinds)
-        report.add(kinds[1].key.place, f"{name} has {found}, expected one; write each as a policy of its own")
-    if not kinds and not unknown:
+        found = " and ".join(key.value for key in kinds)
+        report.add(kinds[1].place, f"{name} has {found}, expected one; write each as a policy of its own")
+    if not kinds and set(node.value) <= {*takes}:  # else a misspelt key may be what is missing
         report.add(node.place, f"{name} uses nothing, expected one of {', '.join(KINDS)}", code="missing")
+    return replace(node, value={**node.value, **known})
+
+
+def _reported(key: Node, name: str, report: Report) -> bool:
+    """Report a key of which more can be said than that it is unknown."""
+    if key.value in REFUSED:
+        report.add(key.place, REFUSED[key.value], code="unsupported")
+    elif key.value in ("args", "instance_name"):
+        text = f"{key.value} of {name} belongs one level deeper, into {' or '.join(KINDS)}"
+        report.add(key.place, text, code="misplaced")
+    else:
+        return False
+    return True
 
 
 def _use(
