@@ -19,6 +19,7 @@ from prunus.integrations.lightning import Compression
 from prunus.integrations.loop import ResumableLoader
 from prunus.optim import AdaBreg
 from prunus.policy import Policy
+from prunus.recipes import opened
 from prunus.regularizers import RegL1
 from prunus.scheduler import CompressionScheduler
 from prunus.schedules import Cubic
@@ -26,7 +27,45 @@ from prunus.steering import LambdaScheduler, SparsityBudget
 from prunus.window import Window
 
 EPOCHS, BATCHES, BATCH = 4, 7, 16
-RECIPES = ("adabreg_budget", "adabreg_feedback", "adam_prune_epochs", "adam_prune_steps")
+RECIPES = ("adabreg_budget", "adabreg_feedback", "adam_distiller", "adam_prune_epochs", "adam_prune_steps")
+DISTILLER = """
+version: 1
+pruners:
+  gradual:
+    class: AutomatedGradualPruner
+    initial_sparsity: 0.1
+    final_sparsity: 0.75
+    weights: [module.1.weight]
+  half:
+    class: SparsityLevelParameterPruner
+    levels: {4.weight: 0.5}
+regularizers:
+  small:
+    class: L1Regularizer
+    reg_regims: {1.weight: 0.001}
+lr_schedulers:
+  fall:
+    class: MultiStepLR
+    milestones: [2]
+    gamma: 0.5
+policies:
+  - pruner: {instance_name: gradual}
+    starting_epoch: 0
+    ending_epoch: 4
+    frequency: 1
+  - pruner:
+      instance_name: half
+      args: {mask_on_forward_only: true, use_double_copies: true, keep_mask: true, mini_batch_pruning_frequency: 3}
+    epochs: [1, 2]
+  - regularizer: {instance_name: small}
+    starting_epoch: 0
+    ending_epoch: 3
+    frequency: 1
+  - lr_scheduler: {instance_name: fall}
+    starting_epoch: 0
+    ending_epoch: 4
+    frequency: 1
+"""
 
 
 def data() -> tuple[Tensor, Tensor]:
@@ -46,8 +85,9 @@ def optimizer_of(recipe: str, model: nn.Module) -> torch.optim.Optimizer:
     return torch.optim.Adam(model.parameters(), lr=5e-3)
 
 
-def policies_of(recipe: str) -> list[Any]:
+def policies_of(recipe: str) -> Any:
     return {
+        "adam_distiller": lambda: DISTILLER,
         "adabreg_budget": lambda: [Steer(SparsityBudget(target=0.8, period=3))],
         "adabreg_feedback": lambda: [Steer(LambdaScheduler(initial_lambda=0.02, target_sparsity=0.8))],
         "adam_prune_epochs": lambda: [Prune(Cubic(0.9))],
@@ -86,7 +126,7 @@ def plain(recipe: str, folder: Path, out: Path, every: int, kill_at: int | None)
     model = network()
     optimizer = optimizer_of(recipe, model)
     loader = ResumableLoader(*data(), batch_size=BATCH, seed=3)
-    scheduler = CompressionScheduler(model, policies_of(recipe), optimizer=optimizer, steps_per_epoch=len(loader))
+    scheduler = opened(policies_of(recipe)).scheduler(model, optimizer, steps_per_epoch=len(loader))
     torch.manual_seed(11)
     path = folder / "run.ckpt"
     parts: dict[str, Any] = {"model": model, "optimizer": optimizer, "scheduler": scheduler, "loader": loader}
@@ -94,6 +134,7 @@ def plain(recipe: str, folder: Path, out: Path, every: int, kill_at: int | None)
         load_run(path, **parts)
     for _ in scheduler.epochs(EPOCHS):
         for x, y in loader:
+            scheduler.step_begin()
             loss = scheduler.loss(F.cross_entropy(model(x), y))
             loss.backward()
             optimizer.step()
@@ -143,7 +184,7 @@ def trainer_for(folder: Path, callbacks: list[Callback], **settings: Any) -> Tra
 def lightning(recipe: str, folder: Path, out: Path, every: int, kill_at: int | None) -> None:
     """The same run in Lightning, resumed with nothing but ``ckpt_path``."""
     torch.set_num_threads(1)
-    module, compression = Module(recipe), Compression(policies_of(recipe))
+    module, compression = Module(recipe), Compression(policies_of(recipe), root="net")
     saver = ModelCheckpoint(dirpath=folder, filename="run", every_n_train_steps=every, enable_version_counter=False)
     trainer = trainer_for(folder, [compression, Killer(kill_at), saver])
     path = folder / "run.ckpt"
