@@ -18,6 +18,7 @@ from prunus.cli.inspect_file import inspect
 from prunus.cli.lint import lint
 from prunus.cli.schema import schema
 from prunus.cli.sensitivity import sensitivity
+from prunus.cli.timeline import timeline
 from prunus.cli.train import SETTINGS, train
 from prunus.errors import PrunusError
 
@@ -36,6 +37,7 @@ app.command()(inspect)
 app.command()(lint)
 app.command()(schema)
 app.command()(sensitivity)
+app.command()(timeline)
 app.command(context_settings=SETTINGS)(train)
 
 
