@@ -74,13 +74,13 @@ def convert(source: str | Path | Mapping[str, Any], model: nn.Module | None = No
       window: {end: 38, frequency: 2}
     """
     report = Report(last_key_wins=True)
-    policies: list[tuple[Line, Action]] = []
+    policies: list[tuple[Line, Policy]] = []
     with suppress(RecipeError):
         subjects = _subjects(lines_of(tree_of(source, report), report), model, report)
-        actions = [(subject, _actions(subject, report)) for subject in subjects]
-        for line, refusal in of_pairs([subject for subject, found in actions if found]):
+        found = [(subject, _policies(subject, report)) for subject in subjects]
+        for line, refusal in of_pairs([subject for subject, some in found if some]):
             _refuse(line, refusal, report)
-        policies = [(subject.line, action) for subject, found in actions for action in found]
+        policies = [(subject.line, policy) for subject, some in found for policy in some]
     faults = tuple(report.in_order())
     failed = not policies or any(fault.severity == "error" for fault in faults)
     return Conversion(None if failed else _recipe(policies), faults)
@@ -97,12 +97,12 @@ def _subjects(lines: Sequence[Line], model: nn.Module | None, report: Report) ->
     return [Subject(line, fitting.choose(line)) for line in (with_levels(line, Report()) for line in lines)]
 
 
-def _actions(subject: Subject, report: Report) -> list[Action]:
+def _policies(subject: Subject, report: Report) -> list[Policy]:
     found = [*of_args(subject.line), *converted(subject)]
     for one in found:
         if isinstance(one, Refusal):
             _refuse(subject.line, one, report)
-    return [one for one in found if isinstance(one, Action)]
+    return [one for one in found if isinstance(one, Policy)]
 
 
 def _refuse(line: Line, refusal: Refusal, report: Report) -> None:
@@ -119,13 +119,13 @@ def _say_unwrapped(lines: Sequence[Line], report: Report) -> None:
         report.add(line.places.get(name, line.place), text, severity="notice")
 
 
-def _recipe(policies: Sequence[tuple[Line, Action]]) -> Recipe:
+def _recipe(policies: Sequence[tuple[Line, Policy]]) -> Recipe:
     """Each action has the name of the definition that it came from, with a number where there are several."""
     names: dict[str, Action] = {}
-    for line, action in policies:
-        if action not in names.values():
-            names[_free(_name(line), names)] = action
-    return Recipe([Policy(action, line.window) for line, action in policies], {"actions": names})
+    for line, policy in policies:
+        if policy.action not in names.values():
+            names[_free(_name(line), names)] = policy.action
+    return Recipe([policy for _, policy in policies], {"actions": names})
 
 
 def _name(line: Line) -> str:

@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from prunus.actions import Action
+from prunus.policy import Policy
 from prunus.recipes.distiller.contract import Component
 from prunus.recipes.distiller.converting.parts import Refusal, Subject
 from prunus.recipes.distiller.converting.pruners import gradual, levels, ranked
+from prunus.recipes.distiller.converting.rates import shares
 from prunus.recipes.distiller.converting.reasons import REASONS
 from prunus.recipes.distiller.converting.regularizers import l1
 from prunus.recipes.distiller.pruners import (
@@ -19,12 +21,15 @@ from prunus.recipes.distiller.pruners import (
     L2RankedStructureParameterPruner_AGP,
     SparsityLevelParameterPruner,
 )
+from prunus.recipes.distiller.rates import ByEpoch
 from prunus.recipes.distiller.regularizers import L1Regularizer
 
-Converter = Callable[[Any, Subject], Iterator[Action | Refusal]]
+Converter = Callable[[Any, Subject], Iterator[Action | Policy | Refusal]]
+"""Yields actions for the window of the line, or policies with windows of their own, or why there are none."""
 
 CONVERTERS: Mapping[type[Component], Converter] = {
     AutomatedGradualPruner: gradual,
+    ByEpoch: shares,
     L1RankedStructureParameterPruner: ranked,
     L1RankedStructureParameterPruner_AGP: ranked,
     L1Regularizer: l1,
@@ -32,11 +37,11 @@ CONVERTERS: Mapping[type[Component], Converter] = {
     L2RankedStructureParameterPruner_AGP: ranked,
     SparsityLevelParameterPruner: levels,
 }
-"""Classes with an exact native equivalent."""
+"""Classes, or bases of several, with an exact native equivalent."""
 
 
-def converted(subject: Subject) -> Iterator[Action | Refusal]:
-    """Yield the native actions of a line, or why there are none.
+def converted(subject: Subject) -> Iterator[Policy | Refusal]:
+    """Yield the native policies of a line, or why there are none.
 
     >>> from prunus.recipes.distiller.document import Line
     >>> from prunus.recipes.distiller.pruners import SensitivityPruner
@@ -48,7 +53,8 @@ def converted(subject: Subject) -> Iterator[Action | Refusal]:
     component = subject.line.component
     for kind in type(component).__mro__:
         if kind in CONVERTERS:
-            yield from CONVERTERS[kind](component, subject)
+            for found in CONVERTERS[kind](component, subject):
+                yield Policy(found, subject.line.window) if isinstance(found, Action) else found
             return
         if kind in REASONS:
             yield REASONS[kind]

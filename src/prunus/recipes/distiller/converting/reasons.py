@@ -37,7 +37,7 @@ REASONS: Mapping[type[Component], Refusal] = {
         "Regularizer group_lasso with λ/√n charges the same, up to rounding.",
     ),
     GroupVarianceRegularizer: Refusal("no native regularizer rewards variance among channels"),
-    LRScheduler: Refusal("set_lr has no schedule of this form", "Use a scheduler of torch.optim.lr_scheduler."),
+    LRScheduler: Refusal("its rates depend on more than the epoch", "Use a scheduler of torch.optim.lr_scheduler."),
     Lottery: Refusal("criterion random draws other numbers", "Where the draws do not matter, take criterion random."),
     MagnitudeParameterPruner: THRESHOLD,
     RandomLevelStructureParameterPruner: Refusal("no native schedule draws its levels"),
