@@ -13,7 +13,7 @@ from prunus.errors import SelectionError
 from prunus.policy import Policy
 from prunus.recipes.distiller.goals import Goal
 from prunus.recipes.faults import Report
-from prunus.recipes.languages import language_of
+from prunus.recipes.languages import Language
 from prunus.recipes.lint.acts import UNKNOWN, Act, Draft, Run
 from prunus.recipes.lint.foreign import acts_of_file
 from prunus.recipes.nodes import Node
@@ -24,15 +24,15 @@ from prunus.select import Select, Target, targets
 Source = str | Path | Mapping[str, Any]
 
 
-def draft_of(source: Source, report: Report, run: Run = UNKNOWN, model: nn.Module | None = None) -> Draft:
+def draft_of(
+    source: Source, language: Language, report: Report, run: Run = UNKNOWN, model: nn.Module | None = None
+) -> Draft:
     """Return the policies that can be read; RecipeError where nothing can.
 
     >>> recipe = {"version": 1, "policies": [{"set_lr": {"schedule": {"linear": {"final": 0.5}}}}]}
-    >>> draft = draft_of(recipe, Report())
-    >>> draft.language, draft.acts[0].policy.name
-    ('native', 'SetLR in steps 0 to the end')
+    >>> draft_of(recipe, "native", Report()).acts[0].policy.name
+    'SetLR in steps 0 to the end'
     """
-    language = language_of(source)
     if language == "distiller":
         report.last_key_wins = True
         return Draft(language, acts_of_file(tree_of(source, report), report, model), run, model)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from torch import nn
 
@@ -62,17 +63,18 @@ def lint(
     error unknown-name <text>:4:24: unknown schedule 'cubik'. Did you mean 'cubic'?
     warning single-firing <text>:6:5: it fires once, in epoch 4, ... at once. Give it a longer window, or say one_shot.
     """
-    report, language = Report(), "native"
+    report = Report()
+    language: Language = "native"
     try:
         language = language_of(source)
-        draft = draft_of(source, report, Run(epochs, steps_per_epoch), model)
+        draft = draft_of(source, language, report, Run(epochs, steps_per_epoch), model)
         for code, rule in RULES.items():
             for fault in rule(draft):
                 report.keep(replace(fault, code=code))
     except RecipeError as error:
         for fault in error.faults:
             report.keep(fault)
-    return Findings(language, tuple(report.in_order()))  # type: ignore[arg-type]
+    return Findings(language, tuple(report.in_order()))
 
 
 def texts_of(source: Source, findings: Findings) -> Mapping[str, list[str]]:
@@ -81,8 +83,6 @@ def texts_of(source: Source, findings: Findings) -> Mapping[str, list[str]]:
     >>> texts_of("version: 1\\n", lint("version: 1\\n"))["<text>"][0]
     'version: 1'
     """
-    from pathlib import Path
-
     found: dict[str, list[str]] = {}
     for file in {fault.file for fault in findings.faults}:
         if isinstance(source, str) and "\n" in source:

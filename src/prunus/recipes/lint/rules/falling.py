@@ -21,10 +21,10 @@ def falling(draft: Draft) -> Iterator[Fault]:
     []
     """
     for pair in draft.pairs():
-        one, other = sorted(pair, key=lambda act: [*act.firings(draft.run), 0][0])
-        same = one.structure == other.structure and set(one.goals) == set(other.goals)
-        if same and _comes_after(other, one, draft.run):
-            yield from _said(one, other, EFFECT[draft.language])
+        if pair[0].goals.keys() == pair[1].goals.keys() and pair[0].structure == pair[1].structure:
+            one, other = sorted(pair, key=lambda act: [*act.firings(draft.run), 0][0])
+            if _comes_after(other, one, draft.run):
+                yield from _said(one, other, EFFECT[draft.language])
 
 
 def _said(earlier: Act, later: Act, effect: str) -> Iterator[Fault]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import combinations
 
 from prunus.actions import Regularize, Rewire
 from prunus.recipes.faults import Fault
@@ -17,6 +18,7 @@ def repeated(draft: Draft) -> Iterator[Fault]:
     >>> list(repeated(Draft("native", ())))
     []
     """
-    for one, other in draft.pairs():
-        if isinstance(other.action, (Regularize, Rewire)) and other.policy == one.policy:
+    acts = [act for act in draft.acts if isinstance(act.action, (Regularize, Rewire))]
+    for one, other in combinations(acts, 2):
+        if other.policy == one.policy:
             yield say(other.at(), f"it says what the policy of {one.where} says, so it counts twice", "Leave one out.")
