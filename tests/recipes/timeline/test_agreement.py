@@ -159,7 +159,7 @@ def test_a_steered_penalty_and_a_held_action_show_their_windows() -> None:
         ["sought"],
     )
     assert (rate.decided, rate.curves, rate.kind) == ({"rate": "accuracy within 0.1"}, (), "rate")
-    assert penalty.offset is timeline.records.DURING and rate.words == "× 1 → 0.1, linear by accuracy"
+    assert penalty.offset is timeline.records.DURING and rate.words == "by accuracy: × 1 → 0.1, linear"
 
 
 def test_an_action_of_ones_own_shows_its_window_and_can_say_more() -> None:

@@ -32,7 +32,8 @@ def of_prune(action: Prune, model: nn.Module | None = None) -> Forecast:
     ('weight',)
     """
     names, chosen = chosen_by(action.select, model)
-    words = [ramp(action.schedule), *group(action.structure), registered(action.scope, SCOPES)]
+    shared = [] if action.structure.budget else [registered(action.scope, SCOPES)]  # sets share by themselves
+    words = [ramp(action.schedule), *group(action.structure), *shared]
     return Forecast("prune", ", ".join(words), names, tuple(_shared(action, names, chosen)))
 
 
@@ -103,7 +104,7 @@ def of_adaptive(action: Adaptive, model: nn.Module | None = None) -> Forecast:
     inner = forecast(action.action, model)
     moved = {asked.quantity for asked in inner.asked}
     judge = f"{action.metric} within {number(action.budget)}"
-    return replace(inner, words=f"{inner.words} by {action.metric}", asked=(), decided=dict.fromkeys(moved, judge))
+    return replace(inner, words=f"by {action.metric}: {inner.words}", asked=(), decided=dict.fromkeys(moved, judge))
 
 
 @singledispatch

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from prunus.schedules import Schedule
+from prunus.schedules import SCHEDULES, Schedule
 from prunus.select import Select
 from prunus.structures import STRUCTURES, Element, Structure
 from prunus.window import Span
@@ -59,7 +59,7 @@ def ramp(schedule: Schedule) -> str:
     ('0 → 90 %, cubic', '50 %')
     """
     way = rise(schedule.initial, schedule.final)
-    return way if schedule.initial == schedule.final else f"{way}, {type(schedule).__name__.lower()}"
+    return way if schedule.initial == schedule.final else f"{way}, {registered(schedule, SCHEDULES)}"
 
 
 def registered(member: object, registry: Mapping[str, type]) -> str:
@@ -88,8 +88,8 @@ def factor(schedule: Schedule) -> str:
     >>> factor(Cosine(initial=1.0, final=0.0))
     '× 1 → 0, cosine'
     """
-    kind = type(schedule).__name__.lower()
-    return f"× {number(schedule.initial)} {ARROW} {number(schedule.final)}, {kind}"
+    way = f"× {number(schedule.initial)} {ARROW} {number(schedule.final)}"
+    return f"{way}, {registered(schedule, SCHEDULES)}"
 
 
 def window(span: Span, unit: str) -> str:

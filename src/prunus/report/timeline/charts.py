@@ -14,7 +14,7 @@ from prunus.report.timeline.lanes import BAR, PALE
 from prunus.report.timeline.marks import Box, Mark, Path, Words, fitted
 from prunus.report.timeline.panels import Panel, Series
 
-GAP, STRIP, BETWEEN, LABEL, FLAT, MOST = 30.0, 20.0, 8.0, 14.0, 44.0, 24
+GAP, STRIP, BETWEEN, LABEL, FLAT, MOST = 30.0, 20.0, 8.0, 14.0, 36.0, 24
 """Pixels above a panel, of a strip, above strips, of a label, and of a chart with one value; the most labels."""
 SPACE = "\N{EN SPACE}"
 APART, FEW = 20.0, 4
