@@ -12,6 +12,7 @@ def scale_of(trainer: Trainer, optimizer: Optimizer) -> float:
 
     Lightning has removed it by then, except for fused optimizers, which remove it inside their step.
 
+    >>> import torch
     >>> trainer = Trainer(accelerator="cpu", logger=False, enable_checkpointing=False)
     >>> scale_of(trainer, torch.optim.SGD([torch.ones(1, requires_grad=True)]))
     1.0
