@@ -50,7 +50,8 @@ def digits(seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.T
     train, test, seen, unseen = train_test_split(
         images / 8 - 1, labels, test_size=0.2, random_state=seed, stratify=labels
     )
-    return train.float(), seen, test.float(), unseen
+    train, test = (torch.from_numpy(part).float() for part in (train, test))
+    return train, torch.from_numpy(seen), test, torch.from_numpy(unseen)
 
 
 def network(seed: int, density: float = 0.01) -> nn.Sequential:
