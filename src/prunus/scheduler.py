@@ -128,7 +128,7 @@ class CompressionScheduler:
         self._fire(Moment.BEFORE, "epoch")
 
     def step_begin(self) -> None:
-        """Say that a step begins, before its forward pass; needed only where a policy acts there, harmless elsewhere."""
+        """Say that a step begins, before its forward pass; needed where a policy acts there, harmless elsewhere."""
         self._ensure_epoch()
 
     def loss(self, loss: Tensor) -> Tensor:
