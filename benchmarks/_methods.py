@@ -97,13 +97,13 @@ def bregman(kind: type[BregmanOptimizer], model: nn.Module, lamda: float, steeri
     return Plan(optimizer, [Steer(steering), DECAY])
 
 
-def adabreg_budget(model: nn.Module, target: float, lr: float, ratio: float) -> Plan:
-    """AdaBreg with a small fixed λ (``ratio`` learning rates) and an exact cap on the survivors; from a dense start."""
-    return bregman(AdaBreg, model, ratio * lr, SparsityBudget(target), lr=lr)
+def adabreg_budget(model: nn.Module, target: float, lr: float, ratio: float, rise: float) -> Plan:
+    """AdaBreg, λ from ``ratio`` learning rates on, and an exact cap on the survivors; from a dense start."""
+    return bregman(AdaBreg, model, ratio * lr, SparsityBudget(target, rise=rise), lr=lr)
 
 
 def linbreg_budget(model: nn.Module, target: float, lr: float, lamda: float) -> Plan:
-    """LinBreg with momentum, the same way."""
+    """LinBreg with momentum, the same way; its λ stays."""
     return bregman(LinBreg, model, lamda, SparsityBudget(target), lr=lr, momentum=0.9)
 
 
@@ -194,9 +194,9 @@ METHODS: dict[str, Method] = {
     "adabreg_budget": Method(
         "AdaBreg, sparsity budget",
         adabreg_budget,
-        {"lr": LR, "ratio": (2.0, 5.0, 20.0)},
+        {"lr": LR, "ratio": (5.0,), "rise": (0.0, 0.03, 0.06)},
         optimizer=f"AdaBreg({GROUPS}, lr={{lr:g}})",
-        does="starts dense; a small fixed λ and an exact cap on the survivors, with room for dead weights to return.",
+        does="starts dense; an exact cap on the survivors, room for the dead to return, and a λ that rises meanwhile.",
     ),
 }
 EXTRAS: dict[str, Method] = {
