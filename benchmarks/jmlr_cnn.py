@@ -29,8 +29,11 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # the folder above, for the 
 from benchmarks._methods import split
 from benchmarks._training import RESULTS, Course, Plan, append, fit, parts, read, score
 from prunus import recipes
+from prunus.actions import Steer
 from prunus.optim import AdaBreg
+from prunus.policy import Policy
 from prunus.regularizers import RegL1
+from prunus.steering import SparsityBudget
 from prunus.tasks import vision
 
 ROOT = Path(__file__).parents[1]
@@ -38,11 +41,11 @@ FILE = RESULTS / "jmlr_cnn.jsonl"
 FOLDER = ROOT / "recipes/fashion_mnist"
 RATIO = 3.0
 """λ in learning rates."""
-KEYS = ("method", "epochs", "lr", "flip", "shift", "smoothing")
+KEYS = ("method", "epochs", "lr", "rise", "flip", "shift", "smoothing")
 
 
 def adabreg(model: nn.Module, lr: float) -> torch.optim.Optimizer:
-    """AdaBreg on the weights, with a small fixed λ."""
+    """AdaBreg on the weights, λ small at first."""
     weights, biases = split(model)
     return AdaBreg([{"params": weights, "reg": RegL1(RATIO * lr)}, {"params": biases}], lr=lr)
 
@@ -55,16 +58,24 @@ def adam(model: nn.Module, lr: float) -> torch.optim.Optimizer:
 METHODS: dict[str, Callable[[nn.Module, float], torch.optim.Optimizer]] = {"adabreg_budget": adabreg, "gradual": adam}
 
 
-def run(method: str, course: Course, lr: float) -> dict[str, Any]:
+def planned(method: str, rise: float) -> list[Policy]:
+    """Return the policies of the recipe, with another rise of λ."""
+    policies = list(recipes.load(FOLDER / f"jmlr_cnn_{method}.yaml"))
+    for policy in policies:
+        if isinstance(policy.action, Steer) and isinstance(policy.action.steering, SparsityBudget):
+            policy.action.steering.rise = rise
+    return policies
+
+
+def run(method: str, course: Course, lr: float, rise: float) -> dict[str, Any]:
     """Train once, or go on with a run that was killed, and score it."""
     torch.set_num_threads(1)
     (test, held), start = parts(), time.perf_counter()
     model = vision.build("bregman_cnn", course.seed).to(memory_format=torch.channels_last)
-    policies = recipes.load(FOLDER / f"jmlr_cnn_{method}.yaml")
-    setting = {"method": method, "lr": lr, **vars(course)}
+    setting = {"method": method, "lr": lr, "rise": rise, **vars(course)}
     keep = ROOT / "out/jmlr_cnn" / ("-".join(map(str, setting.values())) + ".ckpt")
     keep.parent.mkdir(parents=True, exist_ok=True)
-    fit(model, test, Plan(METHODS[method](model, lr), policies), course, keep)
+    fit(model, test, Plan(METHODS[method](model, lr), planned(method, rise)), course, keep)
     seconds, day = round(time.perf_counter() - start), f"{datetime.now(timezone.utc):%Y-%m-%d}"
     about = {"seconds": seconds, "date": day, "prunus": version("prunus"), "source": test.source}
     return {**setting, **score(model, test, held), **about}
@@ -100,6 +111,7 @@ def stamp(rows: list[dict[str, Any]], folder: Path = FOLDER) -> None:
             text = re.sub(r"# Date: .*?(?=\nversion)", said(same), path.read_text(encoding="utf-8"), flags=re.DOTALL)
             text = re.sub(r"RegL1\([^)]*\)", f"RegL1({RATIO * same[0]['lr']:g})", text)
             text = re.sub(r"lr=[^)]*\)", f"lr={same[0]['lr']:g})", text)
+            text = re.sub(r"rise: [^,}]*", f"rise: {same[0]['rise']:g}", text)
             path.write_text(text, encoding="utf-8")
 
 
@@ -127,16 +139,17 @@ def main() -> None:
     parser.add_argument("--method", choices=METHODS, default="adabreg_budget")
     parser.add_argument("--epochs", type=int, default=32)
     parser.add_argument("--seeds", type=int, nargs="*", default=[0], help="none: only print the table")
-    parser.add_argument("--lr", type=float, default=2e-3)
+    parser.add_argument("--lr", type=float, default=5e-3)
+    parser.add_argument("--rise", type=float, default=0.02, help="what λ gains a step, in learning rates")
     parser.add_argument("--flip", action="store_true", help="mirror half of the images")
     parser.add_argument("--shift", type=int, default=0, help="move images by up to so many pixels")
     parser.add_argument("--smoothing", type=float, default=0.0, help="of the labels")
     asked = parser.parse_args()
     for seed in asked.seeds:
         course = Course(asked.epochs, 128, seed, asked.flip, asked.shift, asked.smoothing)
-        wanted = {"method": asked.method, "lr": asked.lr, **vars(course)}
+        wanted = {"method": asked.method, "lr": asked.lr, "rise": asked.rise, **vars(course)}
         if not any(wanted.items() <= row.items() for row in read(FILE)):
-            append(FILE, run(asked.method, course, asked.lr))
+            append(FILE, run(asked.method, course, asked.lr, asked.rise))
     stamp(read(FILE))
     print("55,000 images to train on, 98 % zeros asked; mean ± standard deviation over seeds; the last epoch counts.\n")
     print(table(read(FILE)))
