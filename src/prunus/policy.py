@@ -135,7 +135,7 @@ class RunningPolicy:
     def state_dict(self) -> dict[str, Any]:
         """Return the kind of action, the firings so far and the action's own state."""
         return {
-            "action": type(self.policy.action).__name__,
+            "action": self.policy.action.title,
             "fired": self.fired,
             "begun": self.begun,
             "state": self.bound.state_dict(),

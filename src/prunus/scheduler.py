@@ -280,7 +280,7 @@ class CompressionScheduler:
 
     def _require_same_policies(self, state: Mapping[str, Any]) -> None:
         saved = [policy["action"] for policy in state.get("policies", [])]
-        mine = [type(policy.policy.action).__name__ for policy in self.policies]
+        mine = [policy.policy.action.title for policy in self.policies]
         if state.get("version") != VERSION or saved != mine:
             raise CheckpointError(
                 f"the saved scheduler (version {state.get('version')}) has policies {saved}, "

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from prunus.cli.lint import model_of
+from prunus.cli.outputs import writing
 
 if TYPE_CHECKING:
     from prunus.recipes.distiller.converting import Conversion
@@ -29,6 +30,8 @@ def convert(schedule: FileArgument, output: OutputOption = None, model: ModelOpt
     """
     from prunus.recipes.distiller import converting
 
+    if output is not None and output.exists() and output.samefile(schedule):
+        raise typer.BadParameter("this is the schedule itself, which would be lost", param_hint="--output")
     network = model_of(model)
     conversion = converting.convert(schedule, network)
     _say(schedule, conversion)
@@ -72,6 +75,7 @@ def _say(schedule: Path, conversion: Conversion) -> None:
 def _write(path: Path, text: str) -> None:
     from prunus.checkpoints.files import replacing
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as file:
-        file.write(text.encode("utf-8"))
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as file:
+            file.write(text.encode("utf-8"))

@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from prunus.cli.outputs import writing
+
 WIDTH, STEPS = 80, 100
 """Columns where there is no terminal; steps of an epoch where none are said and policies count them."""
 
@@ -47,7 +49,8 @@ def timeline(
     if steps != steps_per_epoch:
         console.print(f"policies count steps: {STEPS} an epoch are assumed, --steps-per-epoch says another number")
     if output is not None:
-        timeline_picture(planned, output, name=recipe.name, dark=dark)
+        with writing(output):
+            timeline_picture(planned, output, name=recipe.name, dark=dark)
         console.print(f"picture  {output}", highlight=False, soft_wrap=True)
 
 

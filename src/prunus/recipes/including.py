@@ -92,7 +92,7 @@ class _Gathering:
     def _miss(self, entry: Node, path: Path, why: str) -> None:
         self.document.whole = False
         folder = Path(entry.value).parent
-        near = [(folder / one.name).as_posix() for one in _recipes_in(path.parent)]
+        near = [(folder / one.name).as_posix() for one in _recipes_in(path.parent) if one.name != path.name]
         self.report.unknown(entry.place, f"{shown(entry.value)} cannot be included ({why})", entry.value, near)
 
     def _add_policies(self, root: Node) -> None:

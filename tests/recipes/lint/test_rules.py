@@ -120,8 +120,8 @@ class TestDistiller:
         assert "conflict" in [fault.code for fault in lint(DISTILLER % (0.5, 0.5, 2), model=network()).faults]
 
     def test_levels_of_nothing(self) -> None:
-        (fault,) = lint(DISTILLER % (0.5, 0.01, 3), model=network()).faults[1:2]
-        assert fault.code == "falling"
+        codes = [fault.code for fault in lint(DISTILLER % (0.5, 0.01, 3), model=network()).faults]
+        assert "falling" in codes and "too-few-groups" in codes
         assert [
             f.code for f in lint(DISTILLER % (0.01, 0.02, 3), model=network()).faults if f.severity == "warning"
         ] == ["too-few-groups"]

@@ -71,6 +71,7 @@ class BatchedScheduler(CompressionScheduler):
 
     def _begin_batch(self, batch: Batch) -> None:
         self._batch = batch
+        self._ready = False  # an update that was skipped, for its gradients overflowed or add up, did not clear it
         for bound in self._active():
             bound.minibatch_begin(batch)
         for bound in self._active():

@@ -37,6 +37,11 @@ class PolicyBound(Bound):
     needs_minibatches: bool = False
     """Whether :meth:`before_forward` has to be called before the forward pass."""
 
+    @property
+    def awaits_update(self) -> bool:
+        """Whether :meth:`before_update` has something to do in this mini-batch."""
+        return False
+
     def attach(self) -> None:
         """Put hooks on the model: once before training, and once after a resume in a new process."""
 

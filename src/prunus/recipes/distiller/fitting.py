@@ -21,6 +21,7 @@ from prunus.recipes.distiller.contract import (
 from prunus.recipes.distiller.document import Line
 from prunus.recipes.distiller.extending import ActOnce
 from prunus.recipes.distiller.folding import norm_after
+from prunus.recipes.distiller.goals import fit_goals
 from prunus.recipes.distiller.meeting import check_claims, check_rates, check_window, with_levels
 from prunus.recipes.distiller.names import Names
 from prunus.recipes.distiller.pruning import PruneByRule
@@ -121,6 +122,8 @@ class Fitting:
         for remark in [*component.fit(chosen), *component.fit_model(chosen, self.model)]:
             code = "does-not-fit" if remark.severity == "error" else ""
             self.report.add(places.get(remark.name, place), remark.message, severity=remark.severity, code=code)
+        for remark in fit_goals(component, chosen):
+            self.report.add(places.get(remark.name, place), remark.message, severity="warning", code="too-few-groups")
         return None if self._failed(before) else chosen
 
     def _claims(self, lines: Iterable[Line]) -> Iterator[tuple[Line, list[str]]]:

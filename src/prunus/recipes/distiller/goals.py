@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
-from prunus.recipes.distiller.contract import Component, Pruner
+from prunus.keep import pruned_count
+from prunus.recipes.distiller.contract import Chosen, Component, Pruner, Remark
 from prunus.recipes.distiller.pruners import AutomatedGradualPruner, SparsityLevelParameterPruner
 from prunus.recipes.distiller.structured import Gradual, Settled, StructuredPruner
 from prunus.structures import Element, Structure
@@ -45,3 +47,18 @@ def structure_of(component: Component) -> Structure | None:
     if isinstance(component, StructuredPruner):
         return component.structure
     return Element() if isinstance(component, Pruner) else None
+
+
+def fit_goals(component: Component, chosen: Chosen) -> Iterator[Remark]:
+    """Yield a warning for each named parameter of which less than one group is to go in the end, so nothing does.
+
+    >>> list(fit_goals(AutomatedGradualPruner(0.05, 0.8, "fc.weight"), Chosen({})))
+    []
+    """
+    goals, structure = goals_of(component), structure_of(component)
+    for name, target in chosen.named.items() if structure else ():
+        shape, last = target.parameter.shape, goals[name].last if name in goals else 0
+        count = 0 if structure is None or structure.misfit(shape) else structure.groups(shape)
+        if last > 0 and count and not pruned_count(last, count):
+            found = f"{last:g} of the {count} groups of {target.name} is less than one"
+            yield Remark(f"{found}, so nothing goes; from {1 / count:.2g} on one does", name, "warning")

@@ -75,6 +75,7 @@ def check(
 
     >>> print(*check("policies:\\n- prunner: {}\\n"), sep="\\n")
     <text>:2:3: unknown key 'prunner' of policies[0]. Did you mean 'pruner'?
+    <text>:2:12: pruner of policies[0] lacks instance_name
     """
     report = Report(last_key_wins=True)
     try:

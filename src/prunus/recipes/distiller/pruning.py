@@ -85,6 +85,11 @@ class PruningBound(PolicyBound):
         self.copies: dict[str, Tensor] = {}
         self.handles: list[RemovableHandle] = []
 
+    @property
+    def awaits_update(self) -> bool:
+        """Whether dense weights, or masks that go by gradients, wait for the update."""
+        return bool(self.copies) or (self.waiting and self.action.pruner.needs_gradient)
+
     def attach(self) -> None:
         """Let the rule prepare; hang on the gradients that shall be masked."""
         self.rule.begin()

@@ -106,7 +106,8 @@ class DistillerScheduler(BatchedScheduler):
                 not fit the model or the policies that are there. RunError: the run has begun.
         """
         ranged = starting_epoch is not None and ending_epoch is not None
-        if (epochs is None) != ranged or (epochs is not None and (starting_epoch, ending_epoch) != (None, None)):
+        beside = (starting_epoch, ending_epoch, frequency) != (None, None, 1)
+        if (epochs is None) != ranged or (epochs is not None and beside):
             raise SettingError("expected either epochs, or starting_epoch and ending_epoch with a frequency")
         window = in_epochs(epochs) if epochs is not None else in_range(starting_epoch, ending_epoch, frequency)  # type: ignore[arg-type]
         component, args = (policy, None) if isinstance(policy, Component) else policy
@@ -196,6 +197,7 @@ class DistillerScheduler(BatchedScheduler):
         self._require_place(epoch, optimizer)
         self._called = True
         if self.optimizer is None:
+            self._require_update_announced()
             self._before_update()
             self._after_step()
         self._end_batch(Batch(epoch, minibatch_id, minibatches_per_epoch))
@@ -213,9 +215,17 @@ class DistillerScheduler(BatchedScheduler):
 
     def _require_place(self, epoch: int, optimizer: torch.optim.Optimizer | None) -> None:
         self._require_optimizer(optimizer)
-        self._ensure_epoch()
         if epoch != self.epoch:
             raise RunError(f"a callback of epoch {epoch} was called in epoch {self.epoch}")
+        self._ensure_epoch()
+
+    def _require_update_announced(self) -> None:
+        """An optimizer that nobody knows has updated by now, and going back to dense weights would undo that."""
+        if not self._ready and any(bound.awaits_update for bound in self._active()):
+            raise RunError(
+                "a policy of this epoch acts between gradients and update: call before_parameter_optimization, or give "
+                "load the optimizer"
+            )
 
     def _require_optimizer(self, optimizer: torch.optim.Optimizer | None) -> None:
         if optimizer is not None and self.optimizer is not None and optimizer is not self.optimizer:

@@ -19,8 +19,8 @@ def too_few_groups(draft: Draft) -> Iterator[Fault]:
     []
     """
     for act in draft.acts:
-        if isinstance(act.action, Prune) and act.action.scope != PerLayer():
-            continue
+        if not isinstance(act.action, Prune) or act.action.scope != PerLayer():
+            continue  # what reads Distiller's files says it of them
         for target in act.targets:
             count, goal = _groups(act, target), act.goals.get(target.name)
             if goal is not None and goal.last > 0 and count and not pruned_count(goal.last, count):
@@ -29,6 +29,6 @@ def too_few_groups(draft: Draft) -> Iterator[Fault]:
 
 
 def _groups(act: Act, target: Target) -> int:
-    shape = (target.canonical(target.parameter) if isinstance(act.action, Prune) else target.parameter).shape
+    shape = target.canonical(target.parameter).shape
     fits = act.structure is not None and not act.structure.misfit(shape)
     return act.structure.groups(shape) if fits else 0  # type: ignore[union-attr]
