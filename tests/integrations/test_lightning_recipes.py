@@ -14,7 +14,7 @@ from prunus.errors import RecipeError, RunError, SelectionError
 from prunus.integrations.lightning import Compression, PrunedCheckpointHandler
 from prunus.recipes import distiller
 from prunus.recipes.distiller import DistillerScheduler
-from prunus.schedules import OneShot
+from prunus.schedules import Cubic, OneShot
 from tests.e2e.comparing import differences
 from tests.e2e.runs import DISTILLER, EPOCHS, Module, network, summary, trainer_for
 from tests.integrations.test_lightning import train_loader
@@ -96,3 +96,15 @@ def test_masks_of_a_pruned_checkpoint_are_taken_up_below_the_root(tmp_path: Path
     fit(tmp_path, callback, PrunedCheckpointHandler(verbose=0), ckpt_path=tmp_path / "old.ckpt")
     assert callback.scheduler is not None
     assert int((~callback.scheduler.masks["1.weight"]).sum()) == 700
+
+
+def test_a_second_fit_on_the_same_optimizer_is_free_of_the_masks_of_the_first(tmp_path: Path) -> None:
+    module, callback = Module("adam"), Compression([Prune(Cubic(0.9))])
+    kept = module.configure_optimizers()
+    module.configure_optimizers = lambda: kept  # type: ignore[method-assign]
+    for _ in range(2):
+        for parameter in module.parameters():
+            torch.nn.init.normal_(parameter.data)
+        trainer_for(tmp_path, [callback]).fit(module, train_loader())
+        assert callback.scheduler is not None
+        assert [round(row["sparsity"], 2) for row in callback.scheduler.history] == [0.0, 0.63, 0.87, 0.9]

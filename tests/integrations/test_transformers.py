@@ -20,6 +20,7 @@ from prunus.integrations.transformers import Compression
 from prunus.integrations.transformers.compression import _scale
 from prunus.policy import Policy
 from prunus.regularizers import RegL1
+from prunus.scheduler import CompressionScheduler
 from prunus.schedules import Cubic, Linear, OneShot
 from prunus.select import Select
 from prunus.window import Window
@@ -249,3 +250,15 @@ def test_without_transformers_the_extra_is_named(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(sys.modules, "accelerate", None)
     with pytest.raises(MissingExtraError, match=r"needs accelerate: pip install prunus\[transformers\]"):
         importlib.import_module("prunus.integrations.transformers")
+
+
+def test_a_scheduler_that_is_ready_still_holds_its_masks_in_a_second_run(tmp_path: Path) -> None:
+    trainer = trainer_for(tmp_path, "adam", [])
+    optimizer = torch.optim.SGD(trainer.model.parameters(), lr=0.1)
+    ready = CompressionScheduler(trainer.model, [Policy(Prune(OneShot(0.5)), Window(0, 1))], optimizer=optimizer)
+    trainer.optimizer = optimizer
+    trainer.add_callback(Compression(ready))
+    for run in (1, 2):
+        trainer.train()
+        assert ready.step == run * BATCHES * EPOCHS
+        assert ready.sparsity() == 0.5

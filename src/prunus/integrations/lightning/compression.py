@@ -85,6 +85,7 @@ class Compression(Callback):
         self.progress_bar = progress_bar
         self.verbose = verbose
         self.scheduler: CompressionScheduler | None = None
+        self._former: CompressionScheduler | None = None
         self._saved: Mapping[str, Any] | None = None
         self._adopted: Mapping[str, Tensor] | None = None
         self._in_epoch = False
@@ -95,6 +96,7 @@ class Compression(Callback):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Forget the last run, before Lightning hands over the checkpoint of this one."""
         if stage == "fit":
+            self._former = self.scheduler or self._former
             self.scheduler, self._saved, self._adopted, self._in_epoch = None, None, None, False
             self._figures = EpochFigures(PREFIXES)
 
@@ -117,6 +119,8 @@ class Compression(Callback):
             steps_per_epoch=run_length.steps_per_epoch(trainer),
             epochs=run_length.epochs(trainer),
         )
+        if self._former is not None and self._former is not self.scheduler:
+            self._former.detach()  # the optimizer may be the same
         self._meet_neighbours(trainer, self.scheduler)
         if self._saved is not None:
             self._resume(self._saved)

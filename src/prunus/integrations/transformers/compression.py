@@ -76,14 +76,15 @@ class Compression(TrainerCallback):  # type: ignore[misc]  # transformers is Any
         if args.fsdp or args.deepspeed:
             raise RunError("Compression needs whole parameters, FSDP and DeepSpeed shard them: use DDP or one device")
         saved = files.load(args, state) if state.global_step else None
-        if self.scheduler is not None:
-            self.scheduler.detach()
+        former = self.scheduler
         self._in_epoch, self._awaits_figures, self._figures = False, False, {}
         now, plain = rates.read(optimizer), _unwrapped(optimizer)
         rates.set_(plain, rates.bases(plain))
         steps = run_length.steps_per_epoch(args, train_dataloader)
         length = {"steps_per_epoch": steps, "epochs": run_length.epochs(state, steps)}
         self.scheduler = self.source.scheduler(part_of(model, self.root), plain, **length)
+        if former is not None and former is not self.scheduler:
+            former.detach()  # Trainer keeps its optimizer
         self._moves_rates = rates.moved_by(self.scheduler)
         if self._moves_rates:
             rates.say_whose(args, lr_scheduler)
