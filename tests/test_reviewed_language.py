@@ -149,3 +149,23 @@ def test_what_cannot_be_written_is_a_sentence(schedule: Path, command: list[str]
     result = COMMAND.invoke(app, [*command, str(schedule), "-o", str(folder)])
     assert isinstance(result.exception, SettingError)
     assert str(result.exception) == f"{folder} cannot be written (Is a directory)"
+
+
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        (
+            "{pruner: {instance_name: fc, frequency: 2}",
+            "frequency belongs one level higher, beside pruner in policies[0]",
+        ),
+        (
+            "{pruner: {instance_name: fc, keep_mask: true}",
+            "keep_mask belongs one level deeper, into the args of pruner",
+        ),
+        ("{keep_mask: true, pruner: {instance_name: fc}", "two levels deeper, into the args of pruner or regularizer"),
+        ("{pruner: {instance_name: fc, frequencyy: 2}", "Known: args, instance_name."),
+    ],
+)
+def test_a_key_at_the_wrong_level_is_told_where_it_belongs(where: str, said: str) -> None:
+    (fault,) = distiller.check(SCHEDULE.replace("{pruner: {instance_name: fc}", where))
+    assert said in str(fault) and fault.rename is None

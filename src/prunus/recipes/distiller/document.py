@@ -12,6 +12,7 @@ from prunus.recipes.distiller.components import SECTIONS, Named, section_of, war
 from prunus.recipes.distiller.contract import Component, Extension, LRScheduler, Pruner, Regularizer
 from prunus.recipes.distiller.timing import TIMING, window_of
 from prunus.recipes.faults import Place, Report, shown
+from prunus.recipes.kinds import settings_of
 from prunus.recipes.nodes import Node, Pair
 from prunus.recipes.respelling import respelt
 from prunus.window import Window
@@ -137,6 +138,9 @@ def _reported(key: Node, name: str, report: Report) -> bool:
     elif key.value in ("args", "instance_name"):
         text = f"{key.value} of {name} belongs one level deeper, into {' or '.join(KINDS)}"
         report.add(key.place, text, code="misplaced")
+    elif takers := [kind for kind, args in ARGS.items() if key.value in settings_of(args)]:
+        text = f"{key.value} of {name} belongs two levels deeper, into the args of {' or '.join(takers)}"
+        report.add(key.place, text, code="misplaced")
     else:
         return False
     return True
@@ -155,8 +159,7 @@ def _use(
         return None
     for key, one in node.value.items():
         if key not in ("instance_name", "args"):
-            message = f"unknown key {shown(key)} of {kind} in {name}"
-            report.unknown(one.key.place, message, key, ["instance_name", "args", *TIMING], node.value)
+            _report_stray(one.key, f"{kind} in {name}", ARGS.get(kind), node, report)
     args = _args(kind, node, report)
     wanted = node.value["instance_name"].value if "instance_name" in node.value else None
     if wanted is None or not isinstance(wanted.value, str):
@@ -169,6 +172,17 @@ def _use(
         return None
     used.add(f"{KINDS[kind]}.{wanted.value}")
     return section[wanted.value], args
+
+
+def _report_stray(key: Node, owner: str, args: type | None, node: Node, report: Report) -> None:
+    """Report a key beside instance_name and args, where it belongs if it is known."""
+    if key.value in TIMING:
+        report.add(key.place, f"{key.value} belongs one level higher, beside {owner}", code="misplaced")
+    elif args is not None and key.value in settings_of(args):
+        report.add(key.place, f"{key.value} belongs one level deeper, into the args of {owner}", code="misplaced")
+    else:
+        message = f"unknown key {shown(key.value)} of {owner}"
+        report.unknown(key.place, message, key.value, ["instance_name", "args"], node.value)
 
 
 def _args(kind: str, node: Node, report: Report) -> Any:
