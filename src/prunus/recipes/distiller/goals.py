@@ -55,6 +55,8 @@ def fit_goals(component: Component, chosen: Chosen) -> Iterator[Remark]:
     >>> list(fit_goals(AutomatedGradualPruner(0.05, 0.8, "fc.weight"), Chosen({})))
     []
     """
+    if isinstance(component, StructuredPruner) and component.tosses:
+        return
     goals, structure = goals_of(component), structure_of(component)
     for name, target in chosen.named.items() if structure else ():
         shape, last = target.parameter.shape, goals[name].last if name in goals else 0

@@ -45,6 +45,8 @@ class StructuredPruner(Pruner):
     """
 
     group_types: ClassVar[Iterable[str]] = EVERY
+    tosses: ClassVar[bool] = False
+    """Whether each structure lives by chance, so that a share says how likely and not how many."""
 
     group_type: str
     weights: str | tuple[str, ...]

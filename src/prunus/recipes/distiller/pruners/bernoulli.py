@@ -52,6 +52,7 @@ class Bernoulli(StructuredPruner):
     """
 
     group_types: ClassVar[Iterable[str]] = FILTERS
+    tosses: ClassVar[bool] = True
 
     seed: int = 0
 
