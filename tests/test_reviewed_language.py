@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
 from typer.testing import CliRunner
 
@@ -16,6 +19,7 @@ from prunus.cli import app
 from prunus.errors import CheckpointError, NoEffect, RecipeError, RunError, SettingError
 from prunus.recipes import distiller
 from prunus.recipes.distiller import DistillerScheduler, PrunerArgs, PruningPolicy
+from prunus.recipes.distiller.firings import first_shared
 from prunus.recipes.distiller.pruners import (
     AutomatedGradualPruner,
     L1RankedStructureParameterPruner,
@@ -169,3 +173,27 @@ def test_what_cannot_be_written_is_a_sentence(schedule: Path, command: list[str]
 def test_a_key_at_the_wrong_level_is_told_where_it_belongs(where: str, said: str) -> None:
     (fault,) = distiller.check(SCHEDULE.replace("{pruner: {instance_name: fc}", where))
     assert said in str(fault) and fault.rename is None
+
+
+@pytest.mark.parametrize("name", [["a"], {}, 3, None, True])
+def test_a_class_that_is_no_name_is_an_error_of_the_schedule(name: Any) -> None:
+    use = {"pruner": {"instance_name": "fc"}, "epochs": [0]}
+    (fault,) = distiller.check({"pruners": {"fc": {"class": name}}, "policies": [use]})
+    assert fault.message.startswith("class is ") and fault.message.endswith(", expected a name")
+
+
+RANGES = st.builds(range, st.integers(0, 12), st.integers(1, 60), st.integers(1, 9))
+TIMES = RANGES | RANGES.map(tuple)
+
+
+@given(TIMES, TIMES)
+def test_where_firings_meet(one: Sequence[int], other: Sequence[int]) -> None:
+    assert first_shared(one, other) == min({*one} & {*other}, default=None)
+
+
+def test_policies_of_a_billion_epochs_are_compared_without_writing_them_out() -> None:
+    use = {"pruner": {"instance_name": "fc"}, "starting_epoch": 0, "ending_epoch": 10**18, "frequency": 10**9}
+    pruner = {"class": "SparsityLevelParameterPruner", "levels": {"0.weight": 0.5}}
+    policies = [use, {**use, "starting_epoch": 1}, {**use, "starting_epoch": 3, "frequency": 10**9 + 7}]
+    faults = distiller.check({"pruners": {"fc": pruner}, "policies": policies})
+    assert [fault.code for fault in faults] == ["conflict", "conflict"]

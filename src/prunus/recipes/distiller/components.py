@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 
 from prunus.recipes.building import UNREADABLE
@@ -59,7 +59,9 @@ def section_of(root: Node, section: str, report: Report) -> dict[str, Named]:
 
 
 def _named(pair: Pair, section: str, report: Report) -> Named:
-    return Named(_component(pair, section, report), pair.key, dict(_places(pair.value)))
+    return Named(
+        _component(pair, section, report), pair.key, dict([*_places(pair.value)][::-1])
+    )  # the first one counts
 
 
 def _component(pair: Pair, section: str, report: Report) -> Component | None:
@@ -69,7 +71,7 @@ def _component(pair: Pair, section: str, report: Report) -> Component | None:
         report.add(node.place, f"{name} {found}, expected class: and its arguments")
         return None
     kind = node.value["class"].value
-    if kind.value not in SECTIONS[section]:
+    if not isinstance(kind.value, str) or kind.value not in SECTIONS[section]:
         _report_class(kind, section, report)
         return None
     pairs = {key: one for key, one in node.value.items() if key != "class"}
@@ -78,28 +80,28 @@ def _component(pair: Pair, section: str, report: Report) -> Component | None:
 
 
 def _report_class(kind: Node, section: str, report: Report) -> None:
+    if not isinstance(kind.value, str):
+        report.add(kind.place, f"class is {kind.found}, expected a name", code="wrong-type")
+        return
     home = next((one for one, classes in SECTIONS.items() if kind.value in classes), None)
     if home is not None:
         report.add(kind.place, f"{kind.value} belongs into the section {home}, not {section}", code="misplaced")
     elif kind.value in REFUSED:
         report.add(kind.place, f"{kind.value} {REFUSED[kind.value]}", code="unsupported")
-    elif isinstance(kind.value, str):
+    else:
         message = f"unknown class {shown(kind.value)} in {section}"
         report.unknown(kind.place, message, kind.value, SECTIONS[section])
-    else:
-        report.add(kind.place, f"class is {kind.found}, expected a name", code="wrong-type")
 
 
-def _places(node: Node) -> dict[str, Place]:
-    """Return where each text inside a node stands, keys included; the first place counts."""
-    found: dict[str, Place] = {}
+def _places(node: Node) -> Iterator[tuple[str, Place]]:
+    """Yield each text inside a node, keys included, and where it stands."""
     if isinstance(node.value, str):
-        found[node.value] = node.place
+        yield node.value, node.place
     for item in node.value if isinstance(node.value, list) else ():
-        found = {**_places(item), **found}
+        yield from _places(item)
     for key, pair in node.value.items() if isinstance(node.value, dict) else ():
-        found = {**_places(pair.value), key: pair.key.place, **found}
-    return found
+        yield key, pair.key.place
+        yield from _places(pair.value)
 
 
 def warn_of_unused(known: Mapping[str, Mapping[str, Named]], used: Container[str], report: Report) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from prunus.recipes.distiller.arguments import PrunerArgs
 from prunus.recipes.distiller.contract import LRScheduler, Pruner, Regularizer, Remark
 from prunus.recipes.distiller.document import Line
+from prunus.recipes.distiller.firings import first_shared
 from prunus.recipes.distiller.names import unwrapped
 from prunus.recipes.faults import Report
 from prunus.window import Span
@@ -92,10 +93,10 @@ def check_claims(claims: Iterable[tuple[Line, Iterable[str]]], report: Report) -
 
 
 def _check_pair(one: Line, other: Line, name: str, report: Report) -> None:
-    shared = set(one.window.resolve(None).firings()) & set(other.window.resolve(None).firings())
-    if shared and not (other.args or PrunerArgs()).replace_masks:
+    shared = first_shared(one.window.resolve(None).firings(), other.window.resolve(None).firings())
+    if shared is not None and not (other.args or PrunerArgs()).replace_masks:
         hint = "give them epochs apart, or say replace_masks: true in the later one's args"
-        text = f"{_two(one, other)} both prune {name} in epoch {min(shared)}; {hint}"
+        text = f"{_two(one, other)} both prune {name} in epoch {shared}; {hint}"
         report.add(other.place, text, code="conflict")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 
 from torch import nn
@@ -24,7 +24,7 @@ def as_names(argument: str, written: str | Iterable[str]) -> tuple[str, ...]:
     names = (written,) if isinstance(written, str) else tuple(written)
     if not names:
         raise SettingError(f"{argument} is empty, expected at least one parameter name")
-    twice = sorted({name for name in names if names.count(name) > 1})
+    twice = sorted(name for name, times in Counter(names).items() if times > 1)
     if twice:
         raise SettingError(f"{argument} names {', '.join(map(repr, twice))} twice")
     return names
