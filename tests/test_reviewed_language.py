@@ -11,7 +11,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import Tensor
+from torch import Tensor, nn
 from typer.testing import CliRunner
 
 from prunus import recipes
@@ -25,6 +25,7 @@ from prunus.recipes.distiller.pruners import (
     L1RankedStructureParameterPruner,
     SensitivityPruner,
 )
+from prunus.recipes.lint import lint
 from tests.recipes.distiller.loops import batches, loss_of, network, sgd
 
 DENSE = PrunerArgs(mask_on_forward_only=True, use_double_copies=True)
@@ -197,3 +198,20 @@ def test_policies_of_a_billion_epochs_are_compared_without_writing_them_out() ->
     policies = [use, {**use, "starting_epoch": 1}, {**use, "starting_epoch": 3, "frequency": 10**9 + 7}]
     faults = distiller.check({"pruners": {"fc": pruner}, "policies": policies})
     assert [fault.code for fault in faults] == ["conflict", "conflict"]
+
+
+def test_a_recipe_that_cannot_be_put_right_is_a_sentence(schedule: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    schedule.write_text(SCHEDULE.replace("policies", "polices"))
+    monkeypatch.setattr(os, "replace", refuse)
+    result = COMMAND.invoke(app, ["lint", "--fix", str(schedule)])
+    assert str(result.exception) == f"{schedule} cannot be written (Permission denied)"
+    assert [path.name for path in schedule.parent.iterdir()] == ["schedule.yaml"]
+
+
+@pytest.mark.parametrize("model", [None, nn.Sequential(nn.Linear(4, 4))])
+def test_misspelt_policies_of_a_schedule_are_linted(model: nn.Module | None) -> None:
+    (fault, *_) = lint(SCHEDULE.replace("policies", "polices"), model=model).faults
+    assert fault.rename == ("polices", "policies")

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from prunus.cli import named_code
+from prunus.cli.outputs import writing
 from prunus.errors import SettingError
 
 if TYPE_CHECKING:
@@ -57,7 +58,10 @@ def lint(
     from prunus.recipes import lint as linting
 
     network = model_of(model)
-    changes = [change for path in recipes for change in linting.fix(path, model=network)] if fix else []
+    changes = []
+    for path in recipes if fix else ():
+        with writing(path):
+            changes += linting.fix(path, model=network)
     found = {
         path: linting.lint(path, model=network, epochs=epochs, steps_per_epoch=steps_per_epoch) for path in recipes
     }

@@ -25,8 +25,8 @@ def acts_of_file(root: Node, report: Report, model: nn.Module | None) -> tuple[A
     ()
     """
     lines = lines_of(root, report)
-    policies = root.value["policies"].value.value if "policies" in root.value else []
-    nodes = {node.place: node for node in (policies if isinstance(policies, list) else [])}
+    lists = [pair.value.value for pair in root.value.values() if isinstance(pair.value.value, list)]
+    nodes = {node.place: node for policies in lists for node in policies}  # the key may be misspelt
     if model is None:
         check_lines(lines, report)
         return tuple(_act(line, nodes[line.place], None) for line in lines)
