@@ -19,7 +19,9 @@ from prunus.cli import app
 from prunus.errors import CheckpointError, NoEffect, RecipeError, RunError, SettingError
 from prunus.recipes import distiller
 from prunus.recipes.distiller import DistillerScheduler, PrunerArgs, PruningPolicy
+from prunus.recipes.distiller.contract import LRScheduler
 from prunus.recipes.distiller.firings import first_shared
+from prunus.recipes.distiller.lr_schedulers import ExponentialLR, MultiStepLR, StepLR
 from prunus.recipes.distiller.pruners import (
     AutomatedGradualPruner,
     L1RankedStructureParameterPruner,
@@ -215,3 +217,18 @@ def test_a_recipe_that_cannot_be_put_right_is_a_sentence(schedule: Path, monkeyp
 def test_misspelt_policies_of_a_schedule_are_linted(model: nn.Module | None) -> None:
     (fault, *_) = lint(SCHEDULE.replace("policies", "polices"), model=model).faults
     assert fault.rename == ("polices", "policies")
+
+
+@pytest.mark.parametrize("rates", [ExponentialLR(1e308), StepLR(1, 1e308), MultiStepLR((1, 2, 3), 1e308)])
+def test_a_rate_past_the_largest_float_is_refused_in_its_epoch(rates: LRScheduler) -> None:
+    model = network()
+    running = rates.rates(sgd(model))
+    with pytest.raises(RunError, match="LR gives the learning rate inf in epoch 4"):
+        running.step(4, None)
+
+
+def test_an_end_that_is_no_number_is_an_error() -> None:
+    model = network()
+    scheduler = distiller.load(model, sgd(model))
+    with pytest.raises(SettingError, match="ending_epoch is '3'"):
+        scheduler.add_policy(AGP, starting_epoch=0, ending_epoch="3", frequency=1)  # type: ignore[arg-type]

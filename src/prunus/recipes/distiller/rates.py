@@ -5,11 +5,12 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from math import isclose
+from math import inf, isclose, isfinite
 from typing import Any
 
 import torch
 
+from prunus.errors import RunError
 from prunus.recipes.distiller.contract import LRScheduler, Rates, Remark
 from prunus.recipes.distiller.groups import put, put_momentum
 from prunus.window import Span
@@ -96,8 +97,14 @@ class EpochRates(Rates):
         """Set the rates of an epoch."""
         self._admit()
         for at, (group, base) in enumerate(zip(self.optimizer.param_groups, self.bases, strict=True)):
-            put(group, "lr", self.scheduler.rate(base, epoch, at))
+            put(group, "lr", self._rate(base, epoch, at))
             put_momentum(group, self.scheduler.momentum(epoch, at))
+
+    def _rate(self, base: float, epoch: int, at: int) -> float:
+        rate = self.scheduler.rate(base, epoch, at)
+        if not isfinite(rate):
+            raise RunError(f"{type(self.scheduler).__name__} gives the learning rate {rate} in epoch {epoch}")
+        return rate
 
     def _admit(self) -> None:
         """A group that was added meanwhile starts from what it holds."""
@@ -111,3 +118,15 @@ class EpochRates(Rates):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take back what :meth:`state_dict` returned."""
         self.bases = [float(base) for base in state["bases"]]
+
+
+def power(gamma: float, times: int) -> float:
+    """Return γ to a whole power, infinity where that is more than a float holds.
+
+    >>> power(0.5, 3), power(1e308, 2)
+    (0.125, inf)
+    """
+    try:
+        return gamma**times
+    except OverflowError:
+        return inf

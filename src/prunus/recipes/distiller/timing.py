@@ -26,6 +26,7 @@ def in_range(starting_epoch: int, ending_epoch: int, frequency: int) -> Window:
     prunus.errors.SettingError: frequency is 4, expected at most 2, the length of epochs 3 to 5
     """
     require_count("starting_epoch", starting_epoch, 0)
+    require_count("ending_epoch", ending_epoch, 0)
     require_count("frequency", frequency)
     length = ending_epoch - starting_epoch
     if length < 1:

@@ -13,7 +13,7 @@ from prunus.recipes.building import UNREADABLE, settings
 from prunus.recipes.distiller.contract import Remark
 from prunus.recipes.distiller.functions import refuse_function
 from prunus.recipes.distiller.groups import Value, fit_groups, fit_momentum, of_group, require_numbers
-from prunus.recipes.distiller.rates import ByEpoch
+from prunus.recipes.distiller.rates import ByEpoch, power
 from prunus.recipes.faults import Place, Report
 from prunus.recipes.nodes import Pair
 from prunus.window import Span
@@ -118,5 +118,5 @@ class CyclicLR(ByEpoch):
         if self.scale_fn is not None:
             return float(self.scale_fn(cycle if self.scale_mode == "cycle" else epoch))
         if self.mode == "exp_range":
-            return self.gamma**epoch
+            return power(self.gamma, epoch)
         return 0.5 ** (cycle - 1) if self.mode == "triangular2" else 1.0

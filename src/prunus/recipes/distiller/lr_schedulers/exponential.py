@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from prunus.errors import require_number
-from prunus.recipes.distiller.rates import ByEpoch
+from prunus.recipes.distiller.rates import ByEpoch, power
 
 
 @dataclass(frozen=True)
@@ -32,4 +32,4 @@ class ExponentialLR(ByEpoch):
 
     def rate(self, base: float, epoch: int, group: int = 0) -> float:
         """Return the rate in an epoch."""
-        return base * self.gamma**epoch
+        return base * power(self.gamma, epoch)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from prunus.errors import require_number
 from prunus.recipes.distiller.contract import Remark
 from prunus.recipes.distiller.milestones import fit_milestones, require_milestones
-from prunus.recipes.distiller.rates import ByEpoch
+from prunus.recipes.distiller.rates import ByEpoch, power
 from prunus.window import Span
 
 
@@ -44,4 +44,4 @@ class MultiStepLR(ByEpoch):
 
     def rate(self, base: float, epoch: int, group: int = 0) -> float:
         """Return the rate in an epoch."""
-        return base * self.gamma ** bisect_right(sorted(self.milestones), epoch)
+        return base * power(self.gamma, bisect_right(sorted(self.milestones), epoch))
