@@ -107,6 +107,7 @@ METHODS: dict[str, tuple[str, Callable[[nn.Sequential, float, Select, float], Pl
 def perform(method: str, source: str, most: int) -> Row:
     """Build, train if the method does, and test one row."""
     torch.set_num_threads(1)
+    torch.manual_seed(0)
     warnings.simplefilter("ignore")
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     name, plan = METHODS[method]
