@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn import Parameter
 
 from prunus import _native
+from prunus._native import library, stepping
 from prunus.errors import CheckpointError, SettingError
 from prunus.optim import AdaBreg, LinBreg, ProxSGD, _compiled
 from prunus.optim._fused import KINDS
@@ -106,7 +107,15 @@ def test_fused_equals_lists_of_kernels(member, rule, structure) -> None:
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize(
     ("structure", "shape"),
-    [(Layer(), (300_007,)), (Column(), (600, 501)), (Row(), (3, 150_000)), (Column(), (90, 4001)), (Row(), (40, 999))],
+    [
+        (Layer(), (300_007,)),
+        (Column(), (600, 501)),
+        (Row(), (3, 150_000)),
+        (Column(), (90, 4001)),
+        (Row(), (40, 999)),
+        (Channel(), (300, 130, 3, 3)),
+        (Channel(), (60, 1001, 1, 5)),
+    ],
     ids=str,
 )
 def test_fused_shares_large_tensors_among_threads(structure, shape, threads) -> None:
@@ -126,10 +135,23 @@ def test_fused_shares_large_tensors_among_threads(structure, shape, threads) -> 
 
 @needs_native
 @pytest.mark.parametrize("member", [AdaBreg, LinBreg, ProxSGD])
-def test_fused_writes_past_the_caches_what_outgrows_them(member) -> None:
-    starts = [torch.randn(2_000_003), torch.randn(9)]
-    for reg in (RegL1(0.1), GroupLasso(0.01, Layer())):
+def test_fused_writes_past_the_caches_what_outgrows_them(member, monkeypatch) -> None:
+    monkeypatch.setattr(stepping, "last_cache", lambda: 0)
+    starts = [torch.randn(200, 103), torch.randn(10_007, 3)[1:], torch.randn(3, 3)]
+    for reg in (RegL1(0.1), GroupLasso(0.01, Layer()), GroupLasso(0.01, Column())):
         assert_alike(run(member, {}, reg, starts, "fused", 3), run(member, {}, reg, starts, "foreach", 3), 1e-5)
+
+
+@needs_native
+def test_the_last_cache_is_that_of_one_core(monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr(library, "CACHES", tmp_path)
+    assert library.last_cache.__wrapped__() == 1 << 25
+    for place, size in enumerate(("32K", "1024K", "32768K")):
+        (tmp_path / f"index{place}").mkdir()
+        (tmp_path / f"index{place}" / "size").write_text(f"{size}\n")
+    assert library.last_cache.__wrapped__() == 1 << 25
+    (tmp_path / "index2" / "size").write_text("96M\n")
+    assert library.last_cache.__wrapped__() == 96 << 20
 
 
 @needs_native

@@ -70,9 +70,12 @@ static int64_t advance(enum rule rule, enum prox prox, const numbers_t *k, own_t
     return 0;
 }
 
-/* Groups of a run of memory: position p belongs to group (p / inner) % groups. */
+/*
+ * Groups of a run of memory: position p belongs to group (p / inner) % groups. Where short runs take turns, every place
+ * of a run counts as a group until all squares are added up; then `fold` neighbours are one.
+ */
 typedef struct {
-    int64_t groups, inner;
+    int64_t groups, inner, fold;
 } lay_t;
 
 /* Sixteen sums at once, in an order that does not depend on the width of the machine's vectors. */
@@ -165,10 +168,10 @@ static void add_squares(const float *x, int64_t n, int64_t p, lay_t lay, float d
 }
 
 /* Write to each entry of a block that begins at position p the factor of its group; room for 16 more is needed. */
-static void repeat(const double *factors, float *to, int64_t n, int64_t p, lay_t lay) {
+static void repeat(const float *restrict factors, float *restrict to, int64_t n, int64_t p, lay_t lay) {
     int64_t g = p / lay.inner % lay.groups, left = lay.inner - p % lay.inner;
     for (float *end = to + n; to < end; to += left, left = lay.inner) {
-        float factor = (float)factors[g];
+        float factor = factors[g];
         int64_t fill = left < end - to ? left : end - to;
         for (int64_t i = 0; i < fill; i += 16)
             for (int j = 0; j < 16; j++) to[i + j] = factor; /* what is too much, the next group overwrites */
@@ -187,46 +190,66 @@ INLINE int64_t scale_run(const float *x, float *out, int64_t n, float delta, flo
     return alive;
 }
 
-/* Long runs need no factor for each entry. */
-static int64_t scale_runs(const float *x, float *out, int64_t n, int64_t p, lay_t lay, float delta,
-                          const double *factors) {
-    int64_t g = p / lay.inner % lay.groups, left = lay.inner - p % lay.inner, alive = 0;
-    for (int64_t run; n > 0; x += run, out += run, n -= run, left = lay.inner) {
-        run = n < left ? n : left;
-        alive += scale_run(x, out, run, delta, (float)factors[g]);
-        g = g + 1 == lay.groups ? 0 : g + 1;
-    }
-    return alive;
-}
-
-/* out = delta * x times the factor of its group, +0.0 where that is zero; returns how many entries are not. */
-static int64_t scale(const float *x, float *out, int64_t n, int64_t p, lay_t lay, float delta, const double *factors) {
-    if (lay.groups == 1) return scale_run(x, out, n, delta, (float)factors[0]);
-    if (lay.inner >= 64) return scale_runs(x, out, n, p, lay, delta, factors);
-    float all[BLOCK + 16];
+INLINE int64_t scale_each(const float *x, float *out, int64_t n, float delta, const float *factors) {
     int32_t alive = 0;
-    if (lay.inner == 1) {
-        for (int64_t i = 0, g = p % lay.groups, run; i < n; i += run, g = 0) {
-            run = n - i < lay.groups - g ? n - i : lay.groups - g;
-            for (int64_t j = 0; j < run; j++) all[i + j] = (float)factors[g + j];
-        }
-    } else {
-        repeat(factors, all, n, p, lay);
-    }
 #pragma GCC ivdep
     for (int64_t i = 0; i < n; i++) {
-        float w = delta * x[i] * all[i] + 0.0f;
+        float w = delta * x[i] * factors[i] + 0.0f;
         alive += w != 0.0f;
         out[i] = w;
     }
     return alive;
 }
 
-/* Turn sums of squares into the factors max(0, 1 - t / norm): exactly 0 up to the threshold; NaN stays NaN. */
-static void to_factors(double *sums, int64_t groups, float threshold) {
-    for (int64_t g = 0; g < groups; g++) {
-        float norm = sqrtf((float)sums[g]);
-        sums[g] = norm > threshold ? 1.0f - threshold / norm : norm == norm ? 0.0f : norm;
+/* Groups that take turns lie as their factors do. */
+static int64_t scale_turns(const float *x, float *out, int64_t n, int64_t p, int64_t groups, float delta,
+                           const float *factors) {
+    int64_t alive = 0;
+    for (int64_t g = p % groups, run; n > 0; x += run, out += run, n -= run, g = 0) {
+        run = n < groups - g ? n : groups - g;
+        alive += scale_each(x, out, run, delta, factors + g);
+    }
+    return alive;
+}
+
+/* Long runs need no factor for each entry. */
+static int64_t scale_runs(const float *x, float *out, int64_t n, int64_t p, lay_t lay, float delta,
+                          const float *factors) {
+    int64_t g = p / lay.inner % lay.groups, left = lay.inner - p % lay.inner, alive = 0;
+    for (int64_t run; n > 0; x += run, out += run, n -= run, left = lay.inner) {
+        run = n < left ? n : left;
+        alive += scale_run(x, out, run, delta, factors[g]);
+        g = g + 1 == lay.groups ? 0 : g + 1;
+    }
+    return alive;
+}
+
+/* out = delta * x times the factor of its group, +0.0 where that is zero; returns how many entries are not. */
+static int64_t scale(const float *x, float *out, int64_t n, int64_t p, lay_t lay, float delta, const float *factors) {
+    if (lay.groups == 1) return scale_run(x, out, n, delta, factors[0]);
+    if (lay.inner == 1) return scale_turns(x, out, n, p, lay.groups, delta, factors);
+    if (lay.inner >= 64) return scale_runs(x, out, n, p, lay, delta, factors);
+    float all[BLOCK + 16];
+    repeat(factors, all, n, p, lay);
+    return scale_each(x, out, n, delta, all);
+}
+
+/* max(0, 1 - t / norm): exactly 0 up to the threshold; NaN stays NaN. */
+INLINE float factor_of(double sum, float threshold) {
+    float norm = sqrtf((float)sum), factor = 1.0f - threshold / norm;
+    return norm <= threshold ? 0.0f : factor;
+}
+
+static void to_factors(const double *restrict sums, float *restrict factors, lay_t lay, float threshold) {
+    if (lay.fold == 1) {
+        for (int64_t g = 0; g < lay.groups; g++) factors[g] = factor_of(sums[g], threshold);
+        return;
+    }
+    for (int64_t g = 0; g < lay.groups; g += lay.fold) {
+        double sum = sums[g];
+        for (int64_t j = 1; j < lay.fold; j++) sum += sums[g + j];
+        float factor = factor_of(sum, threshold);
+        for (int64_t j = 0; j < lay.fold; j++) factors[g + j] = factor;
     }
 }
 

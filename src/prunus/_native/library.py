@@ -7,12 +7,14 @@ import os
 import sys
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 
 import torch
 
 from prunus._native.build import BuildError, build
 
 POINTER, COUNT = ctypes.c_void_p, ctypes.c_int64
+CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 HOME = os.getpid()
 """The process that imported this; OpenMP's threads do not follow into its forks, where waiting for them never ends."""
 
@@ -50,6 +52,22 @@ def library() -> ctypes.CDLL:
 def team() -> tuple[int, int]:
     """Return the function that runs work on torch's own threads (0 where there is none), and how many those are."""
     return _pool() if os.getpid() == HOME else 0, torch.get_num_threads()
+
+
+@cache
+def last_cache() -> int:
+    """Return the bytes of the largest cache of one core, which may be less than the system tells for all cores.
+
+    >>> last_cache() > 0
+    True
+    """
+    told = [_bytes(path.read_text()) for path in CACHES.glob("index*/size")]
+    return max([*told, 1 << 20]) if told else 1 << 25
+
+
+def _bytes(size: str) -> int:
+    """Read what sysfs writes, such as 32768K."""
+    return int(size.strip().rstrip("KM")) << {"K": 10, "M": 20}.get(size.strip()[-1:], 0)
 
 
 @cache

@@ -68,9 +68,10 @@ INLINE void repeat(uint8_t *out, const uint8_t *flags, int64_t outer, int64_t gr
 }
 
 EXPORT void prunus_repeat(uint8_t *out, const uint8_t *flags, int64_t outer, int64_t groups, int64_t inner) {
+    if (!groups || !inner) return; /* no memory at all */
     switch (inner) {
     case 1:
-        for (int64_t o = 0; groups && o < outer; o++) memcpy(out + o * groups, flags, groups);
+        for (int64_t o = 0; o < outer; o++) memcpy(out + o * groups, flags, groups);
         break;
     case 9: repeat(out, flags, outer, groups, 9); break;
     default: repeat(out, flags, outer, groups, inner);
@@ -132,6 +133,7 @@ INLINE void zero_nine(char *x, const uint8_t *dead, int64_t outer, int64_t group
 
 /* Set the places of dead groups (flag 1) to zero; an entry has `size` bytes. */
 EXPORT void prunus_zero(void *x, const uint8_t *dead, int64_t outer, int64_t groups, int64_t inner, int64_t size) {
+    if (!groups || !inner) return;
     if (inner == 1) switch (size) {
         case 1: zero_each_8(x, dead, outer, groups); return;
         case 2: zero_each_16(x, dead, outer, groups); return;

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from prunus._native.clearing import require_memory
-from prunus._native.library import COUNT, POINTER, library, team
+from prunus._native.library import COUNT, POINTER, last_cache, library, team
 
 ADABREG, LINBREG, MOMENTUM, PROXSGD = range(4)
 PLAIN, SOFT, POSITIVE, GROUPED = range(4)
@@ -119,12 +119,10 @@ class Steps:
         grads = [
             g if _readable(g, dtype, s) else _laid_out(g, dtype, s) for g, s in zip(grads, self.strides, strict=True)
         ]
-        table, addresses = (
-            self.table[:],
-            [g.data_ptr() for g in grads],
-        )  # its own table: another thread may step as well
+        addresses = [g.data_ptr() for g in grads]
         if not all(addresses):
             require_memory(grads, "gradient")
+        table = self.table[:]  # of its own, since another thread may step as well
         table[1::WIDTH] = array("q", addresses)
         for place, column in enumerate(zip(*own, strict=True), 1):
             self.scalars[place::3] = array("d", column) * (len(self.weights) // len(column))
@@ -132,7 +130,7 @@ class Steps:
         shared = array("d", numbers)
         pool, threads = team()
         failed = _kernel()(
-            _start(table), _start(self.scalars), len(self.weights), _start(shared), rule, flags,
+            _start(table), _start(self.scalars), len(self.weights), _start(shared), rule, flags, last_cache(),
             _start(self.alive) if count else None, pool, min(threads, self.threads),
         )  # fmt: skip
         if failed:
@@ -164,6 +162,6 @@ def _start(values: array[Any]) -> int:
 @cache
 def _kernel() -> Any:
     kernel = library().prunus_step
-    kernel.argtypes = [POINTER, POINTER, COUNT, POINTER, COUNT, COUNT, POINTER, POINTER, COUNT]
+    kernel.argtypes = [POINTER, POINTER, COUNT, POINTER, COUNT, COUNT, COUNT, POINTER, POINTER, COUNT]
     kernel.restype = COUNT
     return kernel
