@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,7 +20,7 @@ from prunus._pieces import Entry, batches, count, gathered, one_thread, pick, pi
 from prunus._rows import exactly_along, exactly_in_rows
 from prunus.errors import ScoreError, SettingError, require_count, require_fraction
 
-__all__ = ["exactly", "exactly_along", "exactly_in_rows", "pruned_count"]
+__all__ = ["Edge", "edge_of_smallest", "exactly", "exactly_along", "exactly_in_rows", "pruned_count"]
 
 SMALL = 1 << 15  # so few candidates are selected directly; more are narrowed down by a histogram first
 DIGIT = 16  # bits that one histogram resolves
@@ -100,6 +101,40 @@ def exactly(scores: Sequence[Tensor], keep: int, *, among: Sequence[Tensor] | No
     value, spare, ties = _threshold(entries, dtype, max(keep, 1), total) if total else (math.inf, 0, 0)
     masks = _masks(entries, dtype, value, spare if keep else 0, loose=spare == ties and keep > 0)
     return [spread_like(mask, score) for mask, score in zip(masks, scores, strict=True)]
+
+
+class Edge(NamedTuple):
+    """Where living weights end that have to go: all smaller than ``size`` go, and of its equals all but ``stay``.
+
+    >>> Edge(alive=3, size=3.0, stay=1).alive
+    3
+    """
+
+    alive: int
+    size: float
+    stay: int
+
+
+def edge_of_smallest(weights: Sequence[Tensor], keep: int) -> Edge | None:
+    """Count the weights that are not zero, and find which |w| have to go for ``keep`` to be left, without listing them.
+
+    Args:
+        weights: tensors whose entries compete with one another.
+        keep: how many may live.
+
+    Returns:
+        The count and, where it is more than ``keep``, the size up to which weights go; of those of that very size the
+        first stay, as with :func:`exactly`. None where no kernel can walk a tensor, or where more than ``keep`` live
+        and one of them is NaN: let :func:`exactly` name it.
+
+    >>> weights = [torch.tensor([0.0, 3.0, -1.0]), torch.tensor([-3.0, 4.0])]
+    >>> edge_of_smallest(weights, keep=2) in (Edge(alive=4, size=3.0, stay=1), None)
+    True
+    """
+    if not all(ranking.can_walk(weight, torch.float32) for weight in weights):
+        return None
+    alive, size, stay = ranking.edge(weights, keep)
+    return Edge(alive, size, stay) if stay >= 0 else None
 
 
 def _entries(scores: Sequence[Tensor], among: Sequence[Tensor] | None) -> list[Entry]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Sequence
 from ctypes import c_float, c_int
 from functools import cache
 from typing import Any
@@ -20,6 +22,8 @@ LANES = 16
 """How far apart the entries of a set may lie."""
 SIGNATURES: dict[str, tuple[Any, ...]] = {
     "prunus_any": (POINTER, POINTER, COUNT, COUNT, COUNT),
+    "prunus_drop": (POINTER, POINTER, COUNT, c_float, COUNT, c_float),
+    "prunus_edge": (POINTER, COUNT, COUNT, POINTER, POINTER),
     "prunus_group_sums": (POINTER, POINTER, COUNT, COUNT, COUNT, c_int),
     "prunus_lower": (POINTER, POINTER, POINTER, COUNT, c_int),
     "prunus_mark": (POINTER, POINTER, POINTER, COUNT, c_float, COUNT),
@@ -114,6 +118,29 @@ def mark_above(kept: Tensor, scores: Tensor, alive: Tensor | None, value: float,
     """Mark the candidates above ``value`` and the first ``spare`` equal to it; return how many are left to mark."""
     kernel = _kernel("prunus_mark")
     return int(kernel(kept.data_ptr(), scores.data_ptr(), _address(alive), scores.numel(), value, spare))
+
+
+def edge(weights: Sequence[Tensor], keep: int) -> tuple[int, float, int]:
+    """Return how many are not zero, the largest size that has to go for ``keep`` to be left, and how many of it stay.
+
+    Fewer than none stay where an entry is NaN (-1) or memory is short (-2); nothing has to go where ``keep`` are left.
+    """
+    rows = array("q", [field for weight in weights for field in (weight.data_ptr(), weight.numel())])
+    alive, size = array("q", [0]), array("f", [0.0])
+    found = (alive.buffer_info()[0], size.buffer_info()[0])
+    stay = _kernel("prunus_edge")(rows.buffer_info()[0], len(weights), keep, *found)
+    return alive[0], size[0], int(stay)
+
+
+def drop_(weight: Tensor, dual: Tensor, size: float, stay: int, length: float) -> int:
+    """Set what is not larger than ``size`` to zero, and move its dual to within ``length`` of zero.
+
+    The first ``stay`` of that very size stay; returns how many are then left to stay.
+    """
+    kernel = _kernel("prunus_drop")
+    left = kernel(weight.data_ptr(), dual.data_ptr(), weight.numel(), size, stay, length)
+    torch.autograd.graph.increment_version([weight, dual])
+    return int(left)
 
 
 def _address(mask: Tensor | None) -> int | None:

@@ -8,9 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from prunus._native import ranking
 from prunus._pieces import count, places
 from prunus.criteria import Magnitude
-from prunus.keep import exactly
+from prunus.keep import Edge, edge_of_smallest, exactly
 from prunus.masks import MaskStore
 from prunus.optim import BregmanOptimizer, Regularized
 from prunus.structures import Row, Structure
@@ -54,9 +55,13 @@ class Pool:
 
     def hold(self, budget: int, cap: int, closed: bool, back: float) -> int:
         """Bring the survivors down to ``cap``, or up to ``budget`` once room has closed; return how many there are."""
-        survivors = self.survivors()
+        edge = self._edge(cap)
+        survivors = self.survivors() if edge is None else edge.alive
         if survivors > cap:
-            self._drop(survivors - cap, back)
+            if edge is None:
+                self._drop(survivors - cap, back)
+            else:
+                self._drop_up_to(edge, back)
             return cap
         if closed and survivors < budget:
             return survivors + self._fill(budget - survivors)
@@ -65,6 +70,22 @@ class Pool:
     def survivors(self) -> int:
         """Count the living, in one read of the weights."""
         return sum(count(living(member.parameter, self.structure)) for member in self.members)
+
+    def _edge(self, cap: int) -> Edge | None:
+        """Return who has to go, where single weights compete and a kernel can walk all of them and their duals."""
+        weights, duals = zip(*[(each.parameter, each.state["sub_grad"]) for each in self.members], strict=True)
+        able = self._single and all(ranking.can_walk(dual, torch.float32) for dual in duals)
+        return edge_of_smallest(weights, cap) if able else None
+
+    @property
+    def _single(self) -> bool:
+        return all(self.structure.members(member.parameter.shape) == 1 for member in self.members)
+
+    def _drop_up_to(self, edge: Edge, back: float) -> None:
+        stay = edge.stay
+        for member in self.members:
+            length = back * member.group["reg"].radius(member.parameter.shape)
+            stay = ranking.drop_(member.parameter, member.state["sub_grad"], edge.size, stay, length)
 
     def _drop(self, surplus: int, back: float) -> None:
         """Drop the ``surplus`` smallest; rank only the small, so that the selection costs little."""
@@ -82,8 +103,7 @@ class Pool:
         The size is a guess from the last drop. Whoever is above it outranks all below, so the guess decides what the
         ranking costs and never what it says. For groups all living are returned: their lengths cost more to take.
         """
-        single = all(self.structure.members(member.parameter.shape) == 1 for member in self.members)
-        hint = self.hints.get(self.structure) if single else None
+        hint = self.hints.get(self.structure) if self._single else None
         if hint is not None:
             rows = [small(member.parameter, hint) for member in self.members]
             if sum(map(len, rows)) >= surplus:
