@@ -367,6 +367,30 @@ def test_compiled_compiles_once_for_all_shapes(monkeypatch) -> None:
     _compiled._compiled.cache_clear()
 
 
+def test_compiled_compiles_once_more_for_another_number_of_threads(monkeypatch) -> None:
+    calls = []
+
+    def counting(graph, inputs):
+        calls.append(graph)
+        return graph.forward
+
+    monkeypatch.setattr(_compiled, "BACKEND", counting)
+    _compiled._compiled.cache_clear()
+    before = torch.get_num_threads()
+    try:
+        for threads in (2, 1, 2, 1):
+            torch.set_num_threads(threads)
+            for shapes in ([(4, 4)] * 9, [(4, 4), (5,), (5,), (2, 3)], [(5,), (4, 4)] * 6, [(7,)] * 8):
+                weights = [torch.ones(shape, requires_grad=True) for shape in shapes]
+                for weight in weights:
+                    weight.grad = torch.ones_like(weight)
+                LinBreg(weights, lr=0.1, reg=RegL1(0.01), implementation="compiled").step()
+    finally:
+        torch.set_num_threads(before)
+        _compiled._compiled.cache_clear()
+    assert len(calls) == 2
+
+
 def test_grids_of_memory_are_those_of_the_structure() -> None:
     """Walking the memory by the grid finds the same groups as splitting the weight."""
     for weight in (*matrices(), *kernels()):

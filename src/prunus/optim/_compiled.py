@@ -125,7 +125,7 @@ def step_(
 def _run(kernel: Callable[[Columns, Tensor], None], rows: Sequence[Sequence[Tensor]], numbers: list[float]) -> None:
     like = rows[0][0]
     values = _on(like.device, numbers, like.dtype)
-    run = _compiled(kernel, len(rows[0]), len(numbers), like.device, like.dtype, BACKEND)
+    run = _compiled(kernel, len(rows[0]), len(numbers), like.device, like.dtype, BACKEND, _surroundings())
     for batch in _batches(rows):
         run(batch, values)
 
@@ -169,6 +169,13 @@ def _flat(tensor: Tensor) -> Tensor:
     return tensor.detach().as_strided((tensor.numel(),), (1,))
 
 
+def _surroundings() -> tuple[Any, ...]:
+    """Return the settings of the process for which torch compiles a kernel anew."""
+    autocast = (torch.is_autocast_enabled("cpu"), torch.is_autocast_enabled("cuda"))
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    return torch.get_num_threads(), torch.get_default_dtype(), torch.is_grad_enabled(), deterministic, *autocast
+
+
 @cache
 def _compiled(
     kernel: Callable[[Columns, Tensor], None],
@@ -177,8 +184,12 @@ def _compiled(
     device: torch.device,
     dtype: torch.dtype,
     backend: str,
+    surroundings: tuple[Any, ...],
 ) -> Callable[[Columns, Tensor], Any]:
-    """Compile a kernel for tensors of any length, by a first call in which all lengths differ."""
+    """Compile a kernel for tensors of any length, by a first call in which all lengths differ.
+
+    Without such a call torch takes lengths that happen to be equal for equal ones, and soon has compiled too often.
+    """
     run: Callable[[Columns, Tensor], Any] = torch.compile(kernel, dynamic=True, fullgraph=True, backend=backend)
     warm = [[torch.zeros(WARM + 16 * row, device=device, dtype=dtype) for row in range(ARITY)] for _ in range(columns)]
     run(warm, torch.zeros(numbers, device=device, dtype=dtype))
