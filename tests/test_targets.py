@@ -15,6 +15,7 @@ from prunus.errors import SettingError
 from prunus.optim import OPTIMIZERS
 from prunus.regularizers import REGULARIZERS, GroupLasso, RegL1, RegSoftBernoulli
 from prunus.select import PruningManager
+from prunus.steering import STEERING
 from prunus.structures import Row
 
 LIGHTNING = importlib.util.find_spec("lightning") is not None
@@ -27,10 +28,12 @@ def test_what_is_offered_exists(path: str) -> None:
     assert locate(path).__name__ == path.rpartition(".")[2]
 
 
-def test_every_optimizer_and_regularizer_is_offered() -> None:
+def test_every_optimizer_regularizer_and_steering_is_offered() -> None:
     members = {f"prunus.regularizers.{member.__name__}" for member in REGULARIZERS.values()}
     members |= {f"prunus.optim.{member.__name__}" for member in OPTIMIZERS.values()}
-    assert members == {path for path in KNOWN if path.startswith(("prunus.regularizers", "prunus.optim"))}
+    members |= {f"prunus.steering.{member.__name__}" for member in STEERING.values()}
+    families = ("prunus.regularizers", "prunus.optim", "prunus.steering")
+    assert members == {path for path in KNOWN if path.startswith(families)}
     assert list(KNOWN) == sorted(KNOWN)
 
 

@@ -29,7 +29,10 @@ KNOWN = (
     "prunus.schedules.PruningScheduler",
     "prunus.select.ParameterManager",
     "prunus.select.PruningManager",
+    "prunus.steering.AdditiveLambda",
     "prunus.steering.LambdaScheduler",
+    "prunus.steering.QuantileLambda",
+    "prunus.steering.SparsityBudget",
 )
 """Where the names live that configurations of other projects give with their own paths; offered in errors."""
 

@@ -37,6 +37,16 @@ def test_lambda_stays_in_its_bounds_for_ever():
     assert low.lambda_value == 0.009 and high.lambda_value == 0.011
 
 
+def test_a_lambda_of_zero_is_said_to_stay_there():
+    still = scheduler(initial_lambda=0.0, min_lambda=0.0)
+    with pytest.warns(
+        NoEffect, match="λ is 0, which no factor raises, while the sparsity is 0.5 .target 0.9.: give a min"
+    ):
+        assert [still.step(0.5) for _ in range(3)] == [0.0] * 3
+    scheduler(initial_lambda=0.0, min_lambda=0.0).step(0.95)
+    scheduler(initial_lambda=0.0, min_lambda=0.0, acceleration_factor=0.0).step(0.5)
+
+
 def test_initial_lambda_is_set_before_the_first_step_scaled_per_group():
     optimizer = AdaBreg(
         [

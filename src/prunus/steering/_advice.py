@@ -32,6 +32,18 @@ def too_sparse(strength: float, reading: float, target: float) -> str:
     )
 
 
+def at_zero(reading: float, target: float) -> str:
+    """Say that a λ of 0 stays 0, and what to try.
+
+    >>> at_zero(0.5, 0.9).partition(":")[0]
+    'λ is 0, which no factor raises, while the sparsity is 0.5 (target 0.9)'
+    """
+    return (
+        f"λ is 0, which no factor raises, while the sparsity is {reading:.4g} (target {target:g}): give a "
+        "min_lambda or an initial_lambda above 0, or take AdditiveLambda, which adds"
+    )
+
+
 def missed(reading: float, target: float, strength: float) -> str:
     """Say at the end of a run, or of its window, that the target was missed, and what to try.
 

@@ -6,6 +6,7 @@ import math
 from typing import ClassVar
 
 from prunus.errors import SettingError, require_number
+from prunus.steering import _advice
 from prunus.steering._loop import LARGEST, FeedbackLoop
 
 LOOKAHEAD = 60
@@ -73,9 +74,10 @@ class LambdaScheduler(FeedbackLoop):
     ``SparsityBudget`` where the count must be exact, ``QuantileLambda`` where λ should be the exact one at once.
     Epochs are those of ``epoch_begin``; a :class:`CompressionScheduler` calls it.
 
-    Warns NoEffect, once for each bound, when λ has stopped there and the target is missed, and at the end of a run
-    that misses it by more than a point. Source: the λ controller of adaptive Bregman training (Aloradi et al.,
-    arXiv 2605.07892, 2026, section on adaptive regularization); anti-windup: prunus (docs/methods/lambda_steering.md).
+    Warns NoEffect, once for each bound, when λ has stopped there and the target is missed, when λ is 0, which no factor
+    raises, and at the end of a run that misses its target by more than a point. Source: the λ controller of adaptive
+    Bregman training (Aloradi et al., arXiv 2605.07892, 2026, section on adaptive regularization); anti-windup: prunus
+    (docs/methods/lambda_steering.md).
 
     >>> scheduler = LambdaScheduler(initial_lambda=0.01, target_sparsity=0.9, acceleration_factor=0.25)
     >>> round(scheduler.step(0.5), 6)
@@ -142,4 +144,7 @@ class LambdaScheduler(FeedbackLoop):
             horizon = max(1.0, LOOKAHEAD / self.update_frequency)
             change = horizon * (reading - (reading if self.reading_before is None else self.reading_before))
             self.reading_before, reading = reading, foreseen(reading, change, target, acceleration)
-        return feedback(self.lambda_value, reading, target, acceleration)
+        following = feedback(self.lambda_value, reading, target, acceleration)
+        if following == 0.0 and acceleration and self._reading is not None and self._reading < target:
+            self._warn("zero", _advice.at_zero(self._reading, target))
+        return following
