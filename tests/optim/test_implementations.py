@@ -380,11 +380,11 @@ def test_compiled_compiles_once_more_for_another_number_of_threads(monkeypatch) 
     try:
         for threads in (2, 1, 2, 1):
             torch.set_num_threads(threads)
-            for shapes in ([(4, 4)] * 9, [(4, 4), (5,), (5,), (2, 3)], [(5,), (4, 4)] * 6, [(7,)] * 8):
+            for shapes in ([(4, 4)] * 9, [(4, 4), (5,), (5,), (2, 3)], [(5,), (64, 64)] * 6, [(2048, 64)] * 8):
                 weights = [torch.ones(shape, requires_grad=True) for shape in shapes]
                 for weight in weights:
                     weight.grad = torch.ones_like(weight)
-                LinBreg(weights, lr=0.1, reg=RegL1(0.01), implementation="compiled").step()
+                AdaBreg(weights, lr=0.1, reg=RegL1(0.01), implementation="compiled").step()
     finally:
         torch.set_num_threads(before)
         _compiled._compiled.cache_clear()
