@@ -1,8 +1,8 @@
 """Run every benchmark of this folder and write RESULTS.md: `make bench`, or `python benchmarks/run.py keep` to try one.
 
 A benchmark is a script that prints markdown to stdout; files that start with an underscore are its helpers. Naming
-scripts prints their sections and writes nothing; with --update their sections replace the old ones in RESULTS.md. When
-one fails, RESULTS.md stays as it was.
+scripts prints their sections and writes nothing; with --update their sections replace the old ones in RESULTS.md. Each
+section is written as soon as its script ends; that of a script that fails stays as it was, with its date and commit.
 """
 
 from __future__ import annotations
@@ -25,26 +25,27 @@ PACKAGES = ("prunus", "torch", "numpy", "lightning")
 
 
 def main(names: Sequence[str], folder: Path = HERE) -> int:
-    """Run the named scripts, or all of them and write RESULTS.md; return 0, or 1 when a script failed."""
+    """Run the named scripts, or all of them into RESULTS.md; return 0, or 1 when a script failed."""
     known = scripts(folder)
     wanted = [name for name in names if name != UPDATE]
     unknown = [name for name in wanted if name not in known]
     if unknown:
         print(f"no such benchmark: {', '.join(unknown)}; there are: {', '.join(known)}", file=sys.stderr)
         return 1
-    sections = {name: section(known[name]) for name in wanted or known}
-    if None in sections.values():
-        return 1
     results = folder / "RESULTS.md"
-    old = sections_of(results.read_text(encoding="utf-8")) if UPDATE in names and results.exists() else {}
-    merged = {name: text for name, text in {**old, **sections}.items() if name in known and text}
-    text = "\n".join([header(folder), *(merged[name] for name in sorted(merged))])
-    if wanted and UPDATE not in names:
-        print(text)
-    else:
-        write(results, text)
-        print(f"wrote {results}")
-    return 0
+    done = sections_of(results.read_text(encoding="utf-8")) if results.exists() else {}
+    failed = False
+    for name in wanted or known:
+        text = section(known[name])
+        failed = failed or text is None
+        if text is None:
+            continue
+        done[name] = text
+        if wanted and UPDATE not in names:
+            print(text)
+        else:
+            write(results, "\n".join([header(folder), *(done[each] for each in known if each in done)]))
+    return int(failed)
 
 
 def sections_of(text: str) -> dict[str, str]:
@@ -64,7 +65,7 @@ def section(script: Path) -> str | None:
     start = time.perf_counter()
     ran = subprocess.run([sys.executable, script.name], cwd=script.parent, stdout=subprocess.PIPE, text=True)
     if ran.returncode:
-        print(f"{script.name} failed with exit status {ran.returncode}; nothing is written", file=sys.stderr)
+        print(f"{script.name} failed with exit status {ran.returncode}; its section stays as it was", file=sys.stderr)
         return None
     title = (ast.get_docstring(ast.parse(script.read_text(encoding="utf-8"))) or script.stem).splitlines()[0]
     took = f"`benchmarks/{script.name}`, {time.perf_counter() - start:.0f} s, {today()}, commit {commit(script.parent)}"

@@ -1,4 +1,4 @@
-"""The driver of `make bench`: whole results or none."""
+"""The driver of `make bench`: whole sections, each as soon as it is there."""
 
 from __future__ import annotations
 
@@ -27,11 +27,21 @@ def test_all_sections_are_written_in_order_with_the_machine(folder: Path) -> Non
     assert sorted(path.name for path in folder.iterdir()) == ["RESULTS.md", "_shared.py", "a.py", "b.py", "run.py"]
 
 
-def test_one_failure_keeps_the_old_results(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (folder / "b.py").write_text("print('half')\nraise SystemExit(3)")
+def test_a_failure_costs_no_other_section(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run.main([], folder)
+    (folder / "a.py").write_text("print('half')\nraise SystemExit(3)")
+    (folder / "b.py").write_text('"""Second claim."""\nprint("| ratio | 3 |")\n')
     assert run.main([], folder) == 1
-    assert (folder / "RESULTS.md").read_text() == "before"
-    assert "b.py failed with exit status 3" in capsys.readouterr().err
+    text = (folder / "RESULTS.md").read_text()
+    assert "- one" in text and "half" not in text and "| ratio | 3 |" in text
+    assert "a.py failed with exit status 3" in capsys.readouterr().err
+
+
+def test_what_has_no_script_any_more_goes(folder: Path) -> None:
+    run.main([], folder)
+    (folder / "a.py").unlink()
+    assert run.main([], folder) == 0
+    assert "## a" not in (folder / "RESULTS.md").read_text()
 
 
 def test_a_named_script_is_shown_and_not_written(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
