@@ -147,10 +147,10 @@ def test_a_list_of_firings_is_a_window() -> None:
     assert Window(at=(4,)).resolve(None).progress(4) == 1.0
 
 
-@pytest.mark.parametrize("settings", [{"at": (3, 2)}, {"at": (1, 1)}, {"at": (-1,)}, {"at": (1.5,)}])
-def test_a_list_of_firings_rises(settings: dict[str, Any]) -> None:
+@pytest.mark.parametrize("at", [(3, 2), (1, 1), (-1,), (1.5,), (), [], "12", 3, range(0), {1, 2}], ids=str)
+def test_a_list_of_firings_rises_and_is_not_empty(at: Any) -> None:
     with pytest.raises(SettingError, match="at is"):
-        Window(**settings)
+        Window(at=at)
 
 
 @pytest.mark.parametrize("beside", [{"start": 1}, {"end": 9}, {"frequency": 2}])

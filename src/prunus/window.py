@@ -25,7 +25,8 @@ class Window:
     Parameters: ``start`` (first firing, counted from 0) and ``end`` (exclusive; None means the end of the run) are
     whole numbers of ``unit``, or strings such as "0.2dur", a fraction of the run rounded down: "0.25dur" of 10 epochs
     is 2. ``frequency`` (at least 1) is the distance between two firings; ``unit`` is "epoch" or "step" (an optimizer
-    step, never a micro-batch). ``at`` are the firings themselves, rising, in place of start, end and frequency.
+    step, never a micro-batch). ``at`` are the firings themselves, at least one, rising, in place of start, end and
+    frequency.
 
     Errors: SettingError for a negative, empty or malformed window; RunError for a fraction of a run of unknown length.
     Source: Distiller's half-open epoch ranges; Composer's duration strings.
@@ -44,7 +45,7 @@ class Window:
     end: int | str | None = None
     frequency: int = 1
     unit: str = field(default="epoch", metadata={"choices": UNITS})
-    at: tuple[int, ...] = field(default=(), repr=False)
+    at: tuple[int, ...] | None = field(default=None, repr=False, metadata={"written": tuple[int, ...]})
 
     def __post_init__(self) -> None:
         """Refuse a window that no run could make sense of."""
@@ -53,7 +54,8 @@ class Window:
             _require_place("end", self.end)
         require_count("frequency", self.frequency)
         require_known("unit", self.unit, UNITS)
-        object.__setattr__(self, "at", _require_rising(self.at))
+        if self.at is not None:
+            object.__setattr__(self, "at", _require_rising(self.at))
         if self.at and (self.start, self.end, self.frequency) != (0, None, 1):
             raise SettingError(f"at is {list(self.at)}, which says all; leave out start, end and frequency")
         if isinstance(self.start, int) and isinstance(self.end, int):
@@ -77,7 +79,7 @@ class Window:
         if total is not None:
             require_count("total", total, 0)
         if self.at:
-            return self._listed(total)
+            return self._listed(self.at, total)
         start = place_in_run(self.start, total)
         end = total if self.end is None else place_in_run(self.end, total)
         if total is not None and start >= total:
@@ -87,10 +89,10 @@ class Window:
             _require_order(self, start, end, total)
         return Span(start, end, self.frequency)
 
-    def _listed(self, total: int | None) -> Span:
-        if total is not None and self.at[0] >= total:
+    def _listed(self, at: tuple[int, ...], total: int | None) -> Span:
+        if total is not None and at[0] >= total:
             warnings.warn(f"the window '{self}' never fires: the run has {total} {self.unit}s", NoEffect, stacklevel=3)
-        return Span(self.at[0], self.at[-1] + 1, at=self.at)
+        return Span(at[0], at[-1] + 1, at=at)
 
     def __str__(self) -> str:
         """Say the window in words, as messages and timelines show it."""
@@ -187,7 +189,11 @@ def _fraction(place: str) -> Fraction:
     return Fraction(place.removesuffix("dur"))
 
 
-def _require_rising(at: Sequence[int]) -> tuple[int, ...]:
+def _require_rising(at: object) -> tuple[int, ...]:
+    if isinstance(at, str) or not isinstance(at, Sequence):
+        raise SettingError(f"at is {at!r}, expected a list of whole numbers that rise")
+    if not at:
+        raise SettingError("at is empty, so it would never fire; list one time at least, or leave at out")
     for time in at:
         require_count("at", time, 0)
     if any(later <= time for time, later in pairwise(at)):

@@ -55,6 +55,8 @@ ONE_FAULT = {
         "4:14",
         "unknown key 'ende' of window. Did you mean 'end'?",
     ),
+    "no firing": (PRUNE % "" + "    window: {at: []}\n", "4:18", "at is empty, so it would never fire"),
+    "firings left out": (PRUNE % "" + "    window: {at: }\n", "4:14", "at is empty, expected a list"),
     "select's key": (PRUNE % ", select: {includes: [a]}", "3:55", "'includes' of select. Did you mean 'include'?"),
     "required setting": ("  - prune: {schedule: cubic}\n", "3:23", "cubic lacks final"),
     "required in {}": ("  - prune: {schedule: {cubic: {}}}\n", "3:24", "cubic lacks final"),

@@ -54,7 +54,8 @@ LARGEST = 2**63
 class Setting:
     """One constructor parameter: its name, its type, its default (``Parameter.empty`` when it is required).
 
-    ``choices`` are the only values, where the field's metadata says so; the class checks them itself.
+    ``choices`` are the only values, where the field's metadata says so; the class checks them itself. Metadata say too
+    how a recipe has it ``written``, where that is less than the field takes.
     """
 
     name: str
@@ -81,7 +82,9 @@ def settings_of(kind: type) -> dict[str, Setting]:
     hints = get_type_hints(maker if is_dataclass(kind) else maker.__init__)
     takes = signature(kind).parameters.values()
     named = [one for one in takes if one.kind not in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)]
-    choices = {one.name: one.metadata.get("choices", ()) for one in (fields(kind) if is_dataclass(kind) else ())}
+    notes = {one.name: one.metadata for one in (fields(kind) if is_dataclass(kind) else ())}
+    hints |= {name: said["written"] for name, said in notes.items() if "written" in said}
+    choices = {name: said.get("choices", ()) for name, said in notes.items()}
     return {one.name: Setting(one.name, hints[one.name], one.default, choices.get(one.name, ())) for one in named}
 
 
