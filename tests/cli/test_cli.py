@@ -6,8 +6,10 @@ import subprocess
 import sys
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -29,6 +31,14 @@ def test_help_names_every_option_of_the_demo() -> None:
     assert result.exit_code == 0
     for option in ("--out", "--epochs", "--seed", "--quick", "--data", "--digits", "--picture"):
         assert option in result.output
+
+
+@pytest.mark.parametrize("command", typer.main.get_command(app).commands.items(), ids=lambda item: item[0])  # type: ignore[attr-defined]
+def test_help_shows_every_word_of_every_option(command: tuple[str, Any]) -> None:
+    """Rich takes [words] for a colour and :words: for a picture, and leaves out what it took."""
+    shown = COMMAND.invoke(app, [command[0], "--help"], env={"COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"}).output
+    words = " ".join(option.help or "" for option in command[1].params).split()
+    assert [word for word in words if word not in shown.split()] == []
 
 
 @pytest.mark.parametrize("arguments", [["demo", "--epochs", "0"], ["demo", "--seed", "-1"], ["demmo"]])

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 FileArgument = Annotated[
     Path, typer.Argument(help="Compression schedule of Distiller's.", exists=True, dir_okay=False, metavar="SCHEDULE")
 ]
-OutputOption = Annotated[Path | None, typer.Option("--output", "-o", help="File to write [default: the terminal].")]
+OutputOption = Annotated[
+    Path | None, typer.Option("--output", "-o", help="File to write.", show_default="the terminal")
+]
 ModelOption = Annotated[
     str | None, typer.Option("--model", help="module:factory that makes the model; names and '*' are looked up in it.")
 ]

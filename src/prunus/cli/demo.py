@@ -19,7 +19,9 @@ TABLE_WIDTH = 124
 QUICK_TRAIN, QUICK_TEST, QUICK_EPOCHS = 640, 500, 2
 
 OutOption = Annotated[Path, typer.Option("--out", help="Folder for report.html and the checkpoints.")]
-EpochsOption = Annotated[int | None, typer.Option("--epochs", min=1, help="Epochs of every run [default: 1100 steps].")]
+EpochsOption = Annotated[
+    int | None, typer.Option("--epochs", min=1, help="Epochs of every run.", show_default="1,100 steps")
+]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Decides initial weights and the order of the images.")]
 QuickOption = Annotated[bool, typer.Option("--quick", help="A few hundred images, two epochs: seconds, not results.")]
 DataOption = Annotated[Path | None, typer.Option("--data", help="Folder of Fashion-MNIST's four IDX files.")]

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 WIDTH = 100
 """Columns of a table that goes to a file or a pipe."""
 
-InputArgument = Annotated[Path, typer.Argument(help="Checkpoint: .ckpt, .pt, .pth or .safetensors.")]
+InputArgument = Annotated[Path, typer.Argument(help="Checkpoint: .ckpt, .pt, .pth or .safetensors.", metavar="INPUT")]
 OutputOption = Annotated[
-    Path | None, typer.Option("--output", "-o", help="File to write [default: <stem>_permanent<suffix> beside INPUT].")
+    Path | None,
+    typer.Option("--output", "-o", help="File to write.", show_default="NAME_permanent.EXT beside INPUT"),
 ]
 AnalyzeOption = Annotated[bool, typer.Option("--analyze", "-a", help="Report only, write nothing.")]
 KeepOption = Annotated[

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 ModelOption = Annotated[str, typer.Option("--model", help="module:factory that makes the trained model.")]
 MetricOption = Annotated[str, typer.Option("--metric", help="module:function from the model to a number, or several.")]
-LevelsOption = Annotated[str | None, typer.Option("--levels", help="Sparsities, such as 0.5,0.9 [default: 11].")]
+LevelsOption = Annotated[
+    str | None, typer.Option("--levels", help="Sparsities, such as 0.5,0.9.", show_default="eleven from 0.1 to 0.99")
+]
 StructureOption = Annotated[str, typer.Option("--structure", help="Such as filter or block:rows=2,cols=8.")]
 CriterionOption = Annotated[str, typer.Option("--criterion", help="Such as magnitude:p=2.")]
 IncludeOption = Annotated[list[str] | None, typer.Option("--include", help="Pattern of names; may be repeated.")]
@@ -36,7 +38,9 @@ ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on with that fi
 PlotOption = Annotated[Path | None, typer.Option("--plot", help="Picture: .svg, .png or .pdf.")]
 RecipeOption = Annotated[Path | None, typer.Option("--recipe", help="Write a recipe that reaches --sparsity.")]
 SparsityOption = Annotated[float | None, typer.Option("--sparsity", help="Wanted share of zeros in all targets.")]
-NameOption = Annotated[str | None, typer.Option("--by", help="Which of several metrics counts [default: the first].")]
+NameOption = Annotated[
+    str | None, typer.Option("--by", help="Which of several metrics counts.", show_default="the first")
+]
 ModeOption = Annotated[str, typer.Option("--mode", help="max: more of it is better; min: less is.")]
 WorkersOption = Annotated[int, typer.Option("--workers", min=0, help="Processes side by side; the cores are shared.")]
 

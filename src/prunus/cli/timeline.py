@@ -16,8 +16,10 @@ WIDTH, STEPS = 80, 100
 RecipeArgument = Annotated[Path, typer.Argument(help="A recipe, native or Distiller's.")]
 EpochsOption = Annotated[int, typer.Option("--epochs", min=1, help="Length of the run.")]
 StepsOption = Annotated[int | None, typer.Option("--steps-per-epoch", min=1, help="Optimizer steps in an epoch.")]
-ModelOption = Annotated[str | None, typer.Option("--model", help="module:factory: names and shapes of the targets.")]
-RateOption = Annotated[float | None, typer.Option("--lr", help="The optimizer's rate [default: shares of it].")]
+ModelOption = Annotated[
+    str | None, typer.Option("--model", help="module:factory, for names and shapes of the targets.")
+]
+RateOption = Annotated[float | None, typer.Option("--lr", help="The optimizer's rate.", show_default="shares of it")]
 OutputOption = Annotated[Path | None, typer.Option("--output", "-o", help="Picture: .png, .svg, .pdf, or .html.")]
 DarkOption = Annotated[bool, typer.Option("--dark", help="A dark .png or .pdf; .svg and .html follow the system.")]
 
