@@ -157,6 +157,14 @@ REFUSED = {
     ),
     "a rate that has a floor": (schedule("CosineAnnealingLR", {"T_max": 6, "eta_min": 0.001}), "no shares"),
     "a rate that moves momentum": (schedule("OneCycleLR", {"max_lr": 0.1, "total_steps": 9}), "momentum too"),
+    "a window that never ends": (
+        schedule("StepLR", {"step_size": 30}, starting_epoch=0, ending_epoch=10**12, frequency=1),
+        "more than 100,000 epochs",
+    ),
+    "more shares than a recipe holds": (
+        schedule("ExponentialLR", {"gamma": 0.9999}, starting_epoch=0, ending_epoch=12_000, frequency=1),
+        "a recipe, of 10,000 values, has no room",
+    ),
     "a plateau": (schedule("ReduceLROnPlateau", {"factor": 0.5}), "depend on more than the epoch"),
     "thinning": (
         schedule("FilterRemover", {"thinning_func_str": "remove_filters", "arch": "a", "dataset": "b"}),
@@ -172,6 +180,13 @@ REFUSED = {
         "either by epochs or by steps",
     ),
 }
+
+
+@pytest.mark.parametrize("times", [{"frequency": 1}, {"frequency": 7}], ids=["side by side", "one by one"])
+def test_a_long_window_becomes_a_recipe_that_can_be_read(times: dict[str, int]) -> None:
+    source = schedule("ExponentialLR", {"gamma": 0.9999}, starting_epoch=0, ending_epoch=8_000, **times)
+    recipe = convert(source).recipe
+    assert recipe is not None and recipes.load(recipe.to_yaml()) == recipe
 
 
 @pytest.mark.parametrize("name", REFUSED)
