@@ -148,3 +148,30 @@ def test_a_place_behind_the_line_and_a_file_without_lines() -> None:
 def test_a_long_suggestion_gets_a_line_of_its_own() -> None:
     found = shown(Fault(Place("a.yaml", 1, 40), "m", "Try something else altogether."), "x" * 50)
     assert found[2].strip().endswith("^") and found[3] == "    │ Try something else altogether."
+
+
+ODD = {
+    "plain": ("scop: global", 2, 0),
+    "in quotes": ("'scop': global", 2, 0),
+    "with an escape": ('"sco\\x70": global', 1, 1),
+    "with an anchor": ("&key scop: global", 1, 1),
+    "through a variable": ("scope: $what", 1, 1),
+}
+
+
+@pytest.mark.parametrize("case", ODD)
+def test_the_last_line_counts_what_fix_changes_and_what_it_leaves(here: Path, case: str) -> None:
+    setting, right, left = ODD[case]
+    schedule = "  - prune:\n      schedule: {liner: {final: 0.9}}\n"
+    Path("odd.yaml").write_text(f"version: 1\nvariables: {{what: globall}}\npolicies:\n{schedule}      {setting}\n")
+    leaves = f"leaves {left} name to you"
+    promised = call("odd.yaml").output.splitlines()[-1].partition("; --fix ")[2]
+    assert promised == f"puts {right} name{'s' * (right > 1)} right" + f" and {leaves}" * left
+    *_, last = lines = call("odd.yaml", "--fix").output.splitlines()
+    assert sum(line.startswith("-  ") for line in lines) == right
+    assert last.partition("; --fix ")[2] == leaves * left
+
+
+def test_of_two_names_that_would_be_one_key_the_last_line_promises_one(here: Path) -> None:
+    Path("odd.yaml").write_text(WRONG.replace("{schedule", "{scop: global, scopee: global, schedule"))
+    assert call("odd.yaml").output.splitlines()[-1].endswith("; --fix puts 2 names right and leaves 1 name to you")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
@@ -12,6 +12,7 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from prunus.recipes import Fault
+    from prunus.recipes.faults import Place
     from prunus.recipes.lint import Change, Findings
 
 STYLES = {"error": "bold red", "warning": "bold yellow", "notice": "bold cyan"}
@@ -44,17 +45,29 @@ def show(findings: Findings, texts: Mapping[str, Sequence[str]], console: Consol
 
 
 def summary(name: str, findings: Findings) -> Text:
-    """Return how much was found in one line, and what can be put right.
+    """Return how much was found, in one line.
 
     >>> from prunus.recipes.lint import lint
     >>> print(summary("recipe.yaml", lint("version: 1\\npolices: []\\n")))
-    recipe.yaml: 2 errors; --fix puts 1 name right
+    recipe.yaml: 2 errors
     """
     counts = [(findings.count(severity), severity) for severity in STYLES]
     parts = [Text(_many(count, WORDS[severity]), STYLES[severity]) for count, severity in counts if count]
-    certain = sum(fault.rename is not None for fault in findings.faults)
-    text = Text.assemble(f"{name}: ", Text(", ").join(parts) if parts else Text("no fault found", "bold green"))
-    return text.append(f"; --fix puts {_many(certain, 'name')} right") if certain else text
+    return Text.assemble(f"{name}: ", Text(", ").join(parts) if parts else Text("no fault found", "bold green"))
+
+
+def offer(findings: Findings, fixable: Collection[Place]) -> str:
+    """Return what ``--fix`` does about the names that are certain, those at the ``fixable`` places and the others.
+
+    >>> from prunus.recipes.lint import lint
+    >>> findings = lint("version: 1\\npolices: []\\n")
+    >>> offer(findings, [findings.faults[0].place]), offer(findings, [])
+    ('; --fix puts 1 name right', '; --fix leaves 1 name to you')
+    """
+    certain = {fault.place for fault in findings.faults if fault.rename is not None}
+    done, left = len(certain.intersection(fixable)), len(certain.difference(fixable))
+    said = [f"puts {_many(done, 'name')} right"] * bool(done) + [f"leaves {_many(left, 'name')} to you"] * bool(left)
+    return f"; --fix {' and '.join(said)}" if said else ""
 
 
 def differences(change: Change) -> Iterator[Text]:

@@ -106,7 +106,7 @@ def as_json(found: dict[Path, Findings], changes: list[Change]) -> dict[str, Any
 
 def _print(found: dict[Path, Findings], changes: list[Change]) -> None:
     from prunus.cli import findings as shown
-    from prunus.recipes.lint import texts_of
+    from prunus.recipes.lint import fixable, texts_of
 
     console = Console(highlight=False)
     for change in changes:
@@ -116,4 +116,5 @@ def _print(found: dict[Path, Findings], changes: list[Change]) -> None:
     for path, findings in found.items():
         shown.show(findings, texts_of(path, findings), console)
     for path, findings in found.items():
-        console.print(shown.summary(str(path), findings), soft_wrap=True)
+        offer = shown.offer(findings, fixable(findings.faults))
+        console.print(shown.summary(str(path), findings).append(offer), soft_wrap=True)

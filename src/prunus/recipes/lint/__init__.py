@@ -6,8 +6,8 @@
 """
 
 from prunus.recipes.lint.acts import Act, Draft, Run, say
-from prunus.recipes.lint.fixing import Change, fix
+from prunus.recipes.lint.fixing import Change, fix, fixable
 from prunus.recipes.lint.linting import Findings, lint, texts_of
 from prunus.recipes.lint.rules import RULES
 
-__all__ = ["RULES", "Act", "Change", "Draft", "Findings", "Run", "fix", "lint", "say", "texts_of"]
+__all__ = ["RULES", "Act", "Change", "Draft", "Findings", "Run", "fix", "fixable", "lint", "say", "texts_of"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ from torch import nn
 
 from prunus.checkpoints.files import replacing
 from prunus.errors import RecipeError
-from prunus.recipes.faults import Fault, Report
+from prunus.recipes.faults import Fault, Place, Report
 from prunus.recipes.lint.lines import offset
 from prunus.recipes.lint.linting import lint
 from prunus.recipes.text import parse
@@ -36,7 +36,8 @@ class Change(NamedTuple):
 def fix(path: str | Path, *, model: nn.Module | None = None) -> list[Change]:
     """Put the certain renames of a recipe, and of the files that it includes, into the files; return what changed.
 
-    Each file is replaced at once, by one that is whole. A rename that would make a key come twice is left undone.
+    Each file is replaced at once, by one that is whole. Left alone is a name that is written with an escape or an
+    anchor or comes through a variable, and one whose right form would make a key come twice.
 
     >>> import tempfile
     >>> file = Path(tempfile.mkdtemp()) / "recipe.yaml"
@@ -55,27 +56,44 @@ def fix(path: str | Path, *, model: nn.Module | None = None) -> list[Change]:
     return [Change(file, text, _text(file)) for file, text in before.items()]
 
 
-def repaired(text: str, faults: Sequence[Fault]) -> str:
-    """Return the text with the renames of its faults in place, from the last one upwards.
+def fixable(faults: Iterable[Fault]) -> set[Place]:
+    """Return where :func:`fix` puts a name right; a certain one elsewhere is left to the reader.
 
-    >>> from prunus.recipes.faults import Place, Rename
-    >>> repaired('"polices": []', [Fault(Place("a.yaml", 1, 1), "", rename=Rename("polices", "policies"))])
+    >>> fixable(lint("version: 1\\npolicies: []\\n").faults)
+    set()
+    """
+    return {place for file, some in _by_file(faults).items() for place in repaired(_text(file), some)[1]}
+
+
+def repaired(text: str, faults: Iterable[Fault]) -> tuple[str, list[Place]]:
+    """Return the text with the renames of its faults in place, from the last one upwards, and where one was possible.
+
+    >>> from prunus.recipes.faults import Rename
+    >>> repaired('"polices": []', [Fault(Place("a.yaml", 1, 1), "", rename=Rename("polices", "policies"))])[0]
     '"policies": []'
     """
+    done = []
     for fault in sorted(faults, key=lambda one: one.place, reverse=True):
         renamed = _renamed(text, fault)
-        if _faults(renamed) <= _faults(text):
+        if renamed != text and _faults(renamed) <= _faults(text):
             text = renamed
-    return text
+            done.append(fault.place)
+    return text, done
 
 
 def _round(path: str | Path, model: nn.Module | None) -> list[Change]:
-    certain = defaultdict(list)
-    for fault in lint(path, model=model).faults:
-        if fault.rename is not None and fault.line and not fault.place.by:
-            certain[Path(fault.file)].append(fault)
-    changes = [Change(file, _text(file), repaired(_text(file), faults)) for file, faults in certain.items()]
+    certain = _by_file(lint(path, model=model).faults)
+    changes = [Change(file, _text(file), repaired(_text(file), faults)[0]) for file, faults in certain.items()]
     return [change for change in changes if change.after != change.before]
+
+
+def _by_file(faults: Iterable[Fault]) -> dict[Path, list[Fault]]:
+    """Return the certain renames of each file, those left out that stand elsewhere than their fault."""
+    found = defaultdict(list)
+    for fault in faults:
+        if fault.rename is not None and fault.line and not fault.place.by:
+            found[Path(fault.file)].append(fault)
+    return found
 
 
 def _renamed(text: str, fault: Fault) -> str:
