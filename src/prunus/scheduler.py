@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import combinations
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from prunus._agenda import Agenda
 from prunus._hooks import hang_on
+from prunus._program import Program
 from prunus.actions import Action, Moment, Site
-from prunus.errors import CheckpointError, NoEffect, RunError, SettingError, require_count
+from prunus.errors import CheckpointError, NoEffect, RunError, require_count
 from prunus.masks import MaskStore
 from prunus.measure import count
 from prunus.measure.zeros import Count
-from prunus.policy import Policy, RunningPolicy
+from prunus.policy import Policy
 from prunus.window import UNITS
 
 VERSION = 1
@@ -84,7 +83,7 @@ class CompressionScheduler:
         self.neighbours: list[MaskStore] = []
         """Masks of other schedulers on the same optimizer: what they pruned stays pruned while this one acts."""
         self._site = Site(model, optimizer, self.masks)
-        self.policies = [RunningPolicy(_as_policy(policy), self._site) for policy in policies]
+        self.policies = Program.bind(policies, self._site)
         self.steps_per_epoch = steps_per_epoch
         self.total_epochs = epochs
         self.epoch = 0
@@ -93,7 +92,6 @@ class CompressionScheduler:
         self.history: list[dict[str, float]] = []
         self._started = self._in_epoch = self._ready = self._saw_loss = False
         self._penalty: Tensor | None = None
-        self._agendas: dict[tuple[Moment, str], Agenda] = {}
         self._warned_of_length = False
         self._handles = [] if optimizer is None else self._hang_on(optimizer)
 
@@ -151,7 +149,7 @@ class CompressionScheduler:
         """Return the penalties that are active now, each with its policy: what :meth:`penalty` adds up."""
         self._start()
         self._saw_loss = True
-        active = [policy for unit in UNITS for policy in self._due(Moment.DURING, unit)]
+        active = [policy for unit in UNITS for policy in self.policies.due(Moment.DURING, unit, self._time(unit))]
         for policy in active:
             policy.fired += 1
         terms = [(policy.policy, policy.bound.penalty()) for policy in active]
@@ -187,8 +185,7 @@ class CompressionScheduler:
         self._fire(Moment.AFTER, "epoch")
         self._warn_of_length()
         if self.epoch + 1 == self.total_epochs:
-            for policy in self.policies:
-                policy.complete(self.step, self._total_steps)
+            self.policies.complete(self.step, self._total_steps)
         self._enforce()
         row = {"epoch": self.epoch, "step": self.step, **self.metrics(), **(metrics or {})}
         self.history.append(row)
@@ -200,17 +197,11 @@ class CompressionScheduler:
 
     def finish(self) -> None:
         """Warn about every policy that never acted or missed its goal; the last ``epoch_end`` calls it."""
-        for policy in self.policies:
-            policy.bound.finish()
-            if policy.policy.action.moment is Moment.DURING:
-                self._warn_unused_loss(policy)
-            else:
-                policy.warn_if_idle()
+        self.policies.finish(self._saw_loss)
 
     def count(self) -> Count:
         """Return the zeros and the total of all weights that some policy acts on."""
-        tensors = {id(p): p for policy in self.policies for p in policy.bound.parameters}
-        return count(list(tensors.values())) if tensors else count(self.model)
+        return count(self.policies.parameters or self.model)
 
     def sparsity(self) -> float:
         """Return the share of exact zeros among all weights that some policy acts on."""
@@ -223,10 +214,7 @@ class CompressionScheduler:
             figures["lr"] = float(self.optimizer.param_groups[0]["lr"])
         if self._penalty is not None:
             figures["penalty"] = float(self._penalty)
-        for index, policy in enumerate(self.policies):
-            for name, value in policy.bound.metrics().items():
-                figures[name if name not in figures else f"{name}_{index}"] = value
-        return figures
+        return self.policies.metrics(figures)
 
     def detach(self) -> None:
         """Take the scheduler's hooks off the optimizer; masks are no longer enforced."""
@@ -250,7 +238,7 @@ class CompressionScheduler:
             "place": [self.epoch, self.step, self.step_in_epoch, self._in_epoch],
             "loss": [self._saw_loss, None if self._penalty is None else float(self._penalty)],
             "masks": self.masks.state_dict(),
-            "policies": [policy.state_dict() for policy in self.policies],
+            "policies": self.policies.state_dict(),
             "history": [dict(row) for row in self.history],
         }
 
@@ -269,14 +257,13 @@ class CompressionScheduler:
 
     def _take(self, state: Mapping[str, Any]) -> None:
         self.masks.load_state_dict(state["masks"])
-        for policy, saved in zip(self.policies, state["policies"], strict=True):
-            policy.load_state_dict(saved)
+        self.policies.load_state_dict(state["policies"])
         self.epoch, self.step, self.step_in_epoch, self._in_epoch = state["place"]
         self._saw_loss, penalty = state["loss"]
         self._penalty = None if penalty is None else torch.tensor(penalty)
         self.history = [dict(row) for row in state["history"]]
         if self._started:
-            self._begin_policies()
+            self.policies.begin(self.epoch, self.step)
 
     def _require_same_policies(self, state: Mapping[str, Any]) -> None:
         saved = [policy["action"] for policy in state.get("policies", [])]
@@ -309,23 +296,9 @@ class CompressionScheduler:
         """Fix every span, once the length of the run is known, and let the actions prepare."""
         if self._started:
             return
-        for policy in self.policies:
-            policy.resolve({"epoch": self.total_epochs, "step": self._total_steps})
-        for one, other in combinations(self.policies, 2):
-            if one.clashes(other):
-                raise SettingError(
-                    f"two policies move {one.policy.action.claims}: {one.policy.name}; {other.policy.name}"
-                )
-        self._begin_policies()
-        self._agendas = {(moment, unit): self._agenda(moment, unit) for moment in Moment for unit in UNITS}
+        self.policies.resolve({"epoch": self.total_epochs, "step": self._total_steps})
+        self.policies.begin(self.epoch, self.step)
         self._started = True
-
-    def _agenda(self, moment: Moment, unit: str) -> Agenda:
-        return Agenda([p for p in self.policies if moment in p.policy.action.moments and p.window.unit == unit])
-
-    def _begin_policies(self) -> None:
-        for policy in self.policies:
-            policy.begin(self.epoch, self.step)
 
     @property
     def _total_steps(self) -> int | None:
@@ -348,26 +321,9 @@ class CompressionScheduler:
         if not self._in_epoch:
             self.epoch_begin()
 
-    def _due(self, moment: Moment, unit: str) -> list[RunningPolicy]:
-        return self._agendas[moment, unit].due(self.epoch if unit == "epoch" else self.step)
-
     def _fire(self, moment: Moment, unit: str) -> bool:
         """Fire what is due; say whether anything was."""
-        due = self._due(moment, unit)
-        for policy in due:
-            policy.fire(self.epoch if unit == "epoch" else self.step)
-        return bool(due)
+        return self.policies.fire(moment, unit, self._time(unit))
 
-    def _warn_unused_loss(self, policy: RunningPolicy) -> None:
-        if not self._saw_loss:
-            warnings.warn(
-                f"{policy.policy.name} had no effect: the loop never called scheduler.loss(loss)",
-                NoEffect,
-                stacklevel=3,
-            )
-        else:
-            policy.warn_if_idle()
-
-
-def _as_policy(policy: Policy | Action) -> Policy:
-    return Policy(policy) if isinstance(policy, Action) else policy
+    def _time(self, unit: str) -> int:
+        return self.epoch if unit == "epoch" else self.step
