@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 import prunus
 from prunus.cli import app, main
 from prunus.cli.progress import Board
+from prunus.errors import MissingExtraError
 from prunus.report import Point
 
 COMMAND = CliRunner()
@@ -55,6 +56,26 @@ def test_an_error_of_prunus_is_one_sentence(
     said = " ".join(capsys.readouterr().err.split())
     assert left.value.code == 1
     assert said.startswith("error") and "lacks Fashion-MNIST" in said and "Traceback" not in said
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("package", ["jinja2", "matplotlib"])
+def test_the_demo_asks_for_what_it_needs_at_its_end_before_it_trains(
+    package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("prunus.cli.extras.find_spec", lambda name: None if name == package else object())
+    arguments = [
+        "demo",
+        "--quick",
+        "--epochs",
+        "1",
+        "--out",
+        str(tmp_path / "out"),
+        "--picture",
+        str(tmp_path / "p.png"),
+    ]
+    fault = COMMAND.invoke(app, arguments).exception
+    assert isinstance(fault, MissingExtraError) and f"needs {package}: pip install 'prunus[report]'" in str(fault)
     assert not (tmp_path / "out").exists()
 
 

@@ -150,6 +150,16 @@ def test_mistakes_are_named_with_what_to_try(case: str, here: Path) -> None:
     assert not (here / "r.yaml").exists()
 
 
+def test_what_cannot_be_written_is_said_before_the_model_is_judged(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for arguments in (["--plot", "p.gif"], ["--recipe", "r.yaml", "--sparsity", "1.5"]):
+        assert fault(*arguments, "--output", "r.csv").startswith(
+            ("the suffix of --plot is '.gif'", "--sparsity is 1.5")
+        )
+    monkeypatch.setattr("prunus.cli.extras.find_spec", lambda package: None)
+    assert "needs matplotlib: pip install 'prunus[report]'" in fault("--plot", "p.png", "--output", "r.csv")
+    assert not (here / "r.csv").exists()
+
+
 def test_members_are_written_with_their_settings() -> None:
     assert named_code.member("block:rows=2,cols=8", STRUCTURES, "--structure") == Block(2, 8)
     assert named_code.member("magnitude:p=inf,average=true", CRITERIA, "--criterion") == Magnitude(float("inf"), True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from prunus.cli.extras import require_package
 from prunus.cli.progress import Board
 
 if TYPE_CHECKING:
@@ -45,6 +46,9 @@ def demo(
     from prunus import report
     from prunus.tasks import demo as runs
 
+    require_package("jinja2", "the report")
+    if picture is not None:
+        require_package("matplotlib", "the picture")
     console = Console()
     images = _images(data, digits, quick)
     console.print(images.source, highlight=False)

@@ -14,8 +14,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from prunus.cli import named_code
+from prunus.cli.extras import require_package
 from prunus.cli.fuse import console_for_tables
-from prunus.errors import SettingError, require_known
+from prunus.errors import SettingError, require_fraction, require_known
 
 if TYPE_CHECKING:
     from prunus.measure import Sensitivity
@@ -73,7 +74,7 @@ def sensitivity(
     from prunus.select import Select
     from prunus.structures import STRUCTURES
 
-    _prepare(recipe, sparsity, mode, workers)
+    _prepare(plot, recipe, sparsity, mode, workers)
     with _progress() as watch:
         scan = measure.sensitivity(
             named_code.model(model),
@@ -164,13 +165,19 @@ def _leave(
             typer.echo(f"{what:9} {path}")
 
 
-def _prepare(recipe: Path | None, sparsity: float | None, mode: str, workers: int) -> None:
-    """Refuse half a wish before the work begins, and let the workers share the cores of one process."""
+def _prepare(plot: Path | None, recipe: Path | None, sparsity: float | None, mode: str, workers: int) -> None:
+    """Refuse half a wish, or a vain one, before the work begins, and let the workers share the cores of one process."""
     import torch
 
     if (recipe is None) != (sparsity is None):
         raise SettingError("--recipe and --sparsity go together: where to write it, and what it should reach")
+    if sparsity is not None:
+        require_fraction("--sparsity", sparsity)
     require_known("--mode", mode, ("max", "min"))
+    if plot is not None:
+        require_known("the suffix of --plot", plot.suffix, (".svg", ".png", ".pdf"))
+        if plot.suffix != ".svg":
+            require_package("matplotlib", "a picture other than .svg")
     if workers:
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // workers))
 
