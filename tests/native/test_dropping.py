@@ -57,6 +57,12 @@ def test_nan_is_left_to_who_can_name_it() -> None:
     assert edge_of_smallest([weight], 3) == Edge(3, 0.0, 0)
 
 
+def test_nan_beside_ties_is_not_dropped() -> None:
+    weight, dual = torch.tensor([1.0, math.nan, 1.0, 0.5]), torch.ones(4)
+    assert ranking.drop_(weight, dual, 1.0, 1, 0.25) == 0
+    assert weight.nan_to_num(9.0).tolist() == [1.0, 9.0, 0.0, 0.0] and dual.tolist() == [1.0, 1.0, 0.25, 0.25]
+
+
 def held(steps: int) -> list[torch.Tensor]:
     dice = torch.Generator().manual_seed(0)
     weights = [torch.nn.Parameter(torch.randn(shape, generator=dice)) for shape in ((9, 8), (33,), (4, 3, 2))]

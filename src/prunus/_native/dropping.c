@@ -124,7 +124,7 @@ EXPORT int64_t prunus_drop(float *restrict x, float *restrict dual, int64_t n, f
         if (!small) continue;
         if (ties && stay) {
             for (int64_t i = start; i < end; i++) {
-                if (fabsf(x[i]) > size || x[i] == 0.0f) continue;
+                if (!(fabsf(x[i]) <= size) || x[i] == 0.0f) continue; /* NaN is not for dropping */
                 if (fabsf(x[i]) == size && stay && stay--) continue;
                 x[i] = 0.0f, dual[i] = within(dual[i], length);
             }
