@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import product
 from pathlib import Path
 from unittest import mock
 
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from prunus import _pieces, keep
+from prunus import _pieces, _threshold, keep
 from prunus.errors import ScoreError, SettingError
 from tests.laws import keep as laws
 from tests.ranks import exit_codes, stay_on_this_machine
@@ -27,7 +28,7 @@ pytestmark = pytest.mark.usefixtures("kernels")
 
 @contextmanager
 def path(chunk: int, small: int) -> Iterator[None]:
-    with mock.patch.object(_pieces, "CHUNK", chunk), mock.patch.object(keep, "SMALL", small):
+    with mock.patch.object(_pieces, "CHUNK", chunk), mock.patch.object(_threshold, "SMALL", small):
         yield
 
 
@@ -63,10 +64,11 @@ def test_equals_the_twin(scores, route, data):
         seed = torch.Generator().manual_seed(data.draw(st.integers(0, 99)))
         among = [torch.rand(score.shape, generator=seed) < 0.5 for score in scores]
     total = sum(int(mask.sum()) for mask in among) if among else sum(score.numel() for score in scores)
-    count = data.draw(st.integers(0, total))
+    count, absolute = data.draw(st.integers(0, total)), data.draw(st.booleans())
     with path(*route):
-        found = keep.exactly(scores, count, among=among)
-    for mask, expected in zip(found, twin.exactly(scores, count, among=among), strict=True):
+        found = keep.exactly(scores, count, among=among, absolute=absolute)
+    ranked = [score.abs() for score in scores] if absolute else scores
+    for mask, expected in zip(found, twin.exactly(ranked, count, among=among), strict=True):
         assert torch.equal(mask, expected)
 
 
@@ -76,10 +78,10 @@ def test_large_and_small_routes_agree_on_many_scores(dtype):
     torch.manual_seed(0)
     scores = [torch.randn(300, 301).to(dtype), torch.randn(7, 11, 13).to(dtype), torch.ones(50_000, dtype=dtype)]
     among = [torch.rand(score.shape) < 0.7 for score in scores]
-    for count in (0, 1, 20_000, 90_000):
-        shipped = keep.exactly(scores, count, among=among)
+    for count, absolute in product((0, 1, 20_000, 90_000), (False, True)):
+        shipped = keep.exactly(scores, count, among=among, absolute=absolute)
         with path(1 << 10, 1 << 30):
-            direct = keep.exactly(scores, count, among=among)
+            direct = keep.exactly([s.abs() for s in scores] if absolute else scores, count, among=among)
         assert all(torch.equal(a, b) for a, b in zip(shipped, direct, strict=True))
         assert sum(int(mask.sum()) for mask in shipped) == count
 

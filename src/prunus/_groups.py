@@ -46,3 +46,11 @@ def score(
     weight = target.canonical(target.parameter.detach())[part]
     oriented = None if gradient is None else target.canonical(gradient)[part]
     return criterion.score(weight, structure, gradient=oriented, generator=generator)
+
+
+def single_weights(target: Target, structure: Structure) -> Tensor | None:
+    """Return the weights that are a group each, not yet made positive; None where others score, or half precision."""
+    weight = target.canonical(target.parameter.detach())
+    if structure.members(weight.shape) != 1 or weight.dtype not in (torch.float32, torch.float64):
+        return None
+    return structure.split(weight).squeeze(1)

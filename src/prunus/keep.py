@@ -1,30 +1,26 @@
 """Keep exactly k of many tensors: the only place in prunus that ranks.
 
-The threshold is found without sorting and without putting the scores side by side. Seen as integers, the bits of a
-float order like the float itself, so a histogram of their upper 16 bits says in which of 65,536 ranges the k-th
-largest score lies, and a histogram of the next 16 bits, taken over that range alone, says where in it: two passes for
-half, bfloat16 and float32, at most four for float64. All work is done on pieces of bounded size.
+The threshold is found without sorting and without putting the scores side by side (:mod:`prunus._threshold`), and all
+work is done on pieces of bounded size.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from prunus._native import ranking
-from prunus._pieces import Entry, batches, count, gathered, one_thread, pick, pieces, spread_like
+from prunus._pieces import Entry, count, gathered, one_thread, spread_like
 from prunus._rows import exactly_along, exactly_in_rows
+from prunus._threshold import Field, masks, threshold
 from prunus.errors import ScoreError, SettingError, require_count, require_fraction
 
 __all__ = ["Edge", "edge_of_smallest", "exactly", "exactly_along", "exactly_in_rows", "pruned_count"]
 
-SMALL = 1 << 15  # so few candidates are selected directly; more are narrowed down by a histogram first
-DIGIT = 16  # bits that one histogram resolves
-KEY_OF = {torch.float32: torch.int32, torch.float64: torch.int64}  # other floats become one of these, exactly
 TOLERANCE = 1e-12  # relative error granted to the product of a sparsity and a count
 
 
@@ -61,7 +57,9 @@ def pruned_count(sparsity: float, members: int) -> int:
 
 @torch.no_grad()
 @one_thread()
-def exactly(scores: Sequence[Tensor], keep: int, *, among: Sequence[Tensor] | None = None) -> list[Tensor]:
+def exactly(
+    scores: Sequence[Tensor], keep: int, *, among: Sequence[Tensor] | None = None, absolute: bool = False
+) -> list[Tensor]:
     """Mark the ``keep`` highest scores of all tensors together, exactly that many whatever the ties.
 
     Formula: mask = score > t, plus the first of the scores equal to t, where t is the ``keep``-th largest candidate.
@@ -73,6 +71,8 @@ def exactly(scores: Sequence[Tensor], keep: int, *, among: Sequence[Tensor] | No
         keep: how many to keep in all tensors together, from 0 to the number of candidates.
         among: bool masks of the same shapes; only True places are candidates. Others are never kept and their scores
             are not looked at (NaN is fine there). Default: all are candidates.
+        absolute: rank by absolute value, which is never written down: that of large weights would take their memory
+            again. Default: False.
 
     Returns:
         Bool masks with the shapes, devices and layouts of the scores, True in ``keep`` places in all.
@@ -91,6 +91,8 @@ def exactly(scores: Sequence[Tensor], keep: int, *, among: Sequence[Tensor] | No
     [tensor([ True, False,  True]), tensor([[False, False]])]
     >>> exactly([torch.tensor([3.0, 1.0, 2.0])], keep=1, among=[torch.tensor([False, True, True])])
     [tensor([False, False,  True])]
+    >>> exactly([torch.tensor([-3.0, 1.0, 2.0])], keep=1, absolute=True)
+    [tensor([ True, False, False])]
     """
     require_count("keep", keep, 0)
     entries = _entries(scores, among)
@@ -98,9 +100,10 @@ def exactly(scores: Sequence[Tensor], keep: int, *, among: Sequence[Tensor] | No
     total = sum(entry[0].numel() if len(entry) == 1 else count(entry[1]) for entry in entries)
     if keep > total:
         raise SettingError(f"keep is {keep}, but there are only {total} candidates; ask for at most {total}")
-    value, spare, ties = _threshold(entries, dtype, max(keep, 1), total) if total else (math.inf, 0, 0)
-    masks = _masks(entries, dtype, value, spare if keep else 0, loose=spare == ties and keep > 0)
-    return [spread_like(mask, score) for mask, score in zip(masks, scores, strict=True)]
+    field = Field(entries, dtype, absolute)
+    value, spare, ties = threshold(field, max(keep, 1), total) if total else (math.inf, 0, 0)
+    found = masks(field, value, spare if keep else 0, loose=spare == ties and keep > 0)
+    return [spread_like(mask, score) for mask, score in zip(found, scores, strict=True)]
 
 
 class Edge(NamedTuple):
@@ -153,116 +156,3 @@ def _entries(scores: Sequence[Tensor], among: Sequence[Tensor] | None) -> list[E
             wanted = f"torch.bool of shape {tuple(score.shape)} on {score.device} like its score"
             raise SettingError(f"among[{number}] is {found}, expected {wanted}")
     return [(gathered(score), gathered(mask)) for score, mask in zip(scores, among, strict=True)]
-
-
-def _threshold(entries: list[Entry], dtype: torch.dtype, rank: int, members: int) -> tuple[float, int, int]:
-    """Return the ``rank``-th largest candidate, how many of its equals belong to the first ``rank``, and of how many.
-
-    ``members`` counts the candidates whose keys start with the digits found so far; those digits and a zero: ``floor``.
-    """
-    bits = shift = torch.finfo(dtype).bits
-    floor, fast = -1 << DIGIT - 1, all(map(_walkable, entries))
-    while shift and (members > SMALL or (fast and shift < bits)):
-        counts = (_count_natively if fast else _count)(entries, dtype, shift, floor)
-        digit, rank, members = _descend(counts, rank)
-        shift, floor = shift - DIGIT, floor + digit << DIGIT
-    if shift == 0:
-        return _value_of_key(floor >> DIGIT, dtype), rank, members
-    left = torch.cat([keys.to(entries[0][0].device) for keys in _members(entries, dtype, shift, floor)])
-    key = left.topk(rank, sorted=False).values.min()  # kthvalue is refused on CUDA in deterministic mode
-    return _value_of_key(int(key), dtype), rank - int((left > key).sum()), int((left == key).sum())
-
-
-def _walkable(entry: Entry) -> bool:
-    """Say whether compiled kernels may walk a score and its mask."""
-    return all(map(ranking.can_walk, entry, (torch.float32, torch.bool)))
-
-
-def _count(entries: list[Entry], dtype: torch.dtype, shift: int, floor: int) -> Tensor:
-    """Count the candidates whose bits above ``shift`` are those found so far by their next digit."""
-    counts = torch.zeros(1 << DIGIT, dtype=torch.int64)
-    for keys in _members(entries, dtype, shift, floor):
-        digits = (keys >> shift - DIGIT).sub_(floor)
-        counts += torch.bincount(digits, minlength=1 << DIGIT).cpu()
-    return counts
-
-
-def _count_natively(entries: list[Entry], dtype: torch.dtype, shift: int, floor: int) -> Tensor:
-    """Do the same in one pass of a compiled kernel over each tensor."""
-    counts = torch.zeros(1 << DIGIT, dtype=torch.int64)
-    for score, *mask in entries:
-        alive = mask[0] if mask else None
-        if shift == DIGIT:
-            ranking.count_lower(counts, score, alive, floor >> DIGIT)
-        elif ranking.count_upper(counts, score, alive):
-            raise _nan_found(entries)
-    return counts
-
-
-def _descend(counts: Tensor, rank: int) -> tuple[int, int, int]:
-    """Return the digit that holds the ``rank``-th largest, its rank among those with that digit, and their number."""
-    from_above = counts.flip(0).cumsum(0)
-    place = int(torch.searchsorted(from_above, rank))
-    members = int(counts[-1 - place])
-    return len(counts) - 1 - place, rank - (int(from_above[place]) - members), members
-
-
-def _members(entries: list[Entry], dtype: torch.dtype, shift: int, floor: int) -> Iterator[Tensor]:
-    """Yield the keys of the candidates whose bits above ``shift`` are those found so far (at first: all)."""
-    first = shift == torch.finfo(dtype).bits
-    for values in batches(entries, dtype):
-        if first and values.max().isnan():
-            raise _nan_found(entries)
-        keys = _keys(values)
-        yield keys if first else pick(keys, keys >> shift == floor >> DIGIT)
-
-
-def _keys(values: Tensor) -> Tensor:
-    """Return integers that order as the floats do; adding 0.0 turns -0.0 into +0.0, so that the two tie."""
-    bits = (values + 0.0).view(KEY_OF[values.dtype])
-    info = torch.iinfo(bits.dtype)
-    return bits.bitwise_xor_((bits >> info.bits - 1).bitwise_and_(info.max))
-
-
-def _value_of_key(key: int, dtype: torch.dtype) -> float:
-    """Return the float of one key: the map of ``_keys`` is its own inverse."""
-    bits = key ^ torch.iinfo(KEY_OF[dtype]).max if key < 0 else key
-    return float(torch.tensor(bits, dtype=KEY_OF[dtype]).view(dtype))
-
-
-def _masks(entries: list[Entry], dtype: torch.dtype, value: float, spare: int, *, loose: bool) -> list[Tensor]:
-    """Write the masks: all that tie with the threshold when ``loose``, else the first ``spare`` of them."""
-    masks = []
-    for entry in entries:
-        masks.append(torch.empty_like(entry[0], dtype=torch.bool))
-        if dtype == torch.float32 and _walkable(entry):
-            spare = ranking.mark_above(masks[-1], entry[0], entry[1] if len(entry) > 1 else None, value, spare)
-            continue
-        for kept, score, *mask in pieces(masks[-1], *entry):
-            above = torch.ge if loose else torch.gt
-            above(score.to(dtype), value, out=kept)
-            if mask:
-                kept &= mask[0]
-            if spare and not loose:
-                tied = score.to(dtype) == value
-                spare -= _add_first_(kept, tied & mask[0] if mask else tied, spare)
-    return masks
-
-
-def _add_first_(kept: Tensor, tied: Tensor, spare: int) -> int:
-    """Add the first ``spare`` True places of ``tied``, in row-major order, to ``kept``; return how many were added."""
-    found = count(tied)
-    if found > spare:
-        tied[tuple(tied.nonzero()[spare:].T)] = False
-    kept |= tied
-    return min(found, spare)
-
-
-def _nan_found(entries: list[Entry]) -> ScoreError:
-    """Name the first candidate that is NaN."""
-    for number, (score, *mask) in enumerate(entries):
-        bad = (score.isnan() & mask[0] if mask else score.isnan()).reshape(-1).nonzero()
-        if len(bad):
-            where = f"scores[{number}] (shape {tuple(score.shape)}) is NaN at flat index {int(bad[0])}"
-            return ScoreError(f"{where} ({len(bad)} in this tensor); look for a loss or gradient that has diverged")
-    raise AssertionError("a chunk holds NaN, but no score does")

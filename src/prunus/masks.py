@@ -125,9 +125,9 @@ class MaskStore:
         walked = {name: grid for name in alive if (grid := self._grid(structure, name)) is not None}
         rest = {name: self._expanded(structure, name, keep) for name, keep in alive.items() if name not in walked}
         for name, grid in walked.items():
-            dead = alive[name].logical_not().contiguous()
+            flags = alive[name].contiguous()
             for tensor in (self._kept[name], self._targets[name].parameter):
-                ranking.zero_groups_(tensor, dead, grid)
+                ranking.zero_groups_(tensor, flags, grid)
             torch.autograd.graph.increment_version(self._targets[name].parameter)
         if rest:
             self.tighten(rest)

@@ -122,6 +122,32 @@ def test_unlike_structures_join_in_one_mask():
         assert dead_rows >= 2 and scheduler.sparsity() == 0.5
 
 
+class Sizes(Magnitude):
+    """The same scores, written down before they are ranked."""
+
+    def _rate(self, groups, gradient, generator):
+        return super()._rate(groups, gradient, generator)
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+@pytest.mark.parametrize("scope", [Global(), PerLayer()])
+def test_single_weights_rank_by_size_without_their_sizes_written_down(kind, scope):
+    def masks(criterion):
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ConvTranspose2d(8, 4, 3), nn.Linear(9, 1)).to(kind)
+        model[0].to(memory_format=torch.channels_last)
+        with torch.no_grad():
+            model[2].weight.copy_(torch.tensor([1, -1, 1, -1, 0.0, -0.0, 2, -2, 2]))
+        store = MaskStore([])
+        bound = Prune(Linear(0.7, initial=0.3), criterion, scope=scope).bind(Site(model, None, store))
+        for time in range(3):
+            bound.fire(time, time / 2)
+        return [store[f"{index}.weight"] for index in range(3)]
+
+    assert not Sizes.absolute and Magnitude.absolute
+    assert all(torch.equal(*pair) for pair in zip(masks(Magnitude()), masks(Sizes()), strict=True))
+
+
 def test_natural_zeros_go_first_and_are_held():
     model = nn.Linear(10, 10, bias=False)
     with torch.no_grad():

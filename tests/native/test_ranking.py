@@ -38,7 +38,7 @@ def test_masks_of_groups(shape: tuple[int, int, int], dtype: torch.dtype) -> Non
     assert torch.equal(ranking.any_in_groups(mask.to(torch.int8).neg_(), shape), mask.any(2).any(0))
     values = torch.ones(shape, dtype=dtype)
     ranking.zero_groups_(values, flags, shape)
-    assert torch.equal(values, (~full).to(dtype))
+    assert torch.equal(values, full.to(dtype))
 
 
 def in_sets(weight: torch.Tensor, keep: int, size: int, alive: torch.Tensor) -> torch.Tensor:

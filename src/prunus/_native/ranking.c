@@ -96,34 +96,42 @@ INLINE void any_in(uint8_t *any, const uint8_t *mask, int64_t outer, int64_t gro
             if (!any[g]) any[g] = any_of(mask, inner);
 }
 
-EXPORT void prunus_any(uint8_t *any, const uint8_t *mask, int64_t outer, int64_t groups, int64_t inner) {
-    if (inner == 9)
-        any_in(any, mask, outer, groups, 9);
-    else
-        any_in(any, mask, outer, groups, inner);
+/* Single entries: no branch, which could not be foreseen. */
+INLINE void any_each(uint8_t *any, const uint8_t *mask, int64_t outer, int64_t groups) {
+    for (int64_t o = 0; o < outer; o++, mask += groups)
+#pragma omp simd
+        for (int64_t g = 0; g < groups; g++) any[g] |= mask[g] != 0;
 }
 
-INLINE void zero(char *x, const uint8_t *dead, int64_t outer, int64_t groups, int64_t bytes) {
+EXPORT void prunus_any(uint8_t *any, const uint8_t *mask, int64_t outer, int64_t groups, int64_t inner) {
+    switch (inner) {
+    case 1: any_each(any, mask, outer, groups); break;
+    case 9: any_in(any, mask, outer, groups, 9); break;
+    default: any_in(any, mask, outer, groups, inner);
+    }
+}
+
+INLINE void zero(char *x, const uint8_t *alive, int64_t outer, int64_t groups, int64_t bytes) {
     for (int64_t o = 0; o < outer; o++)
         for (int64_t g = 0; g < groups; g++, x += bytes)
-            if (dead[g]) memset(x, 0, bytes);
+            if (!alive[g]) memset(x, 0, bytes);
 }
 
 /* Single entries, or few bytes: no branch, which could not be foreseen. */
 #define ZERO_EACH(bits)                                                                                            \
-    INLINE void zero_each_##bits(int##bits##_t *x, const uint8_t *dead, int64_t outer, int64_t groups) {           \
+    INLINE void zero_each_##bits(int##bits##_t *x, const uint8_t *alive, int64_t outer, int64_t groups) {          \
         for (int64_t o = 0; o < outer; o++, x += groups)                                                           \
-            for (int64_t g = 0; g < groups; g++) x[g] &= (int##bits##_t)dead[g] - 1;                               \
+            for (int64_t g = 0; g < groups; g++) x[g] &= -(int##bits##_t)(alive[g] != 0);                          \
     }
 ZERO_EACH(8)
 ZERO_EACH(16)
 ZERO_EACH(32)
 ZERO_EACH(64)
 
-INLINE void zero_nine(char *x, const uint8_t *dead, int64_t outer, int64_t groups) {
+INLINE void zero_nine(char *x, const uint8_t *alive, int64_t outer, int64_t groups) {
     for (int64_t o = 0; o < outer; o++)
         for (int64_t g = 0; g < groups; g++, x += 9) {
-            int64_t word, stay = (int64_t)dead[g] - 1;
+            int64_t word, stay = -(int64_t)(alive[g] != 0);
             memcpy(&word, x, 8);
             word &= stay;
             memcpy(x, &word, 8);
@@ -131,19 +139,19 @@ INLINE void zero_nine(char *x, const uint8_t *dead, int64_t outer, int64_t group
         }
 }
 
-/* Set the places of dead groups (flag 1) to zero; an entry has `size` bytes. */
-EXPORT void prunus_zero(void *x, const uint8_t *dead, int64_t outer, int64_t groups, int64_t inner, int64_t size) {
+/* Set the places of dead groups (flag 0) to zero; an entry has `size` bytes. */
+EXPORT void prunus_zero(void *x, const uint8_t *alive, int64_t outer, int64_t groups, int64_t inner, int64_t size) {
     if (!groups || !inner) return;
     if (inner == 1) switch (size) {
-        case 1: zero_each_8(x, dead, outer, groups); return;
-        case 2: zero_each_16(x, dead, outer, groups); return;
-        case 4: zero_each_32(x, dead, outer, groups); return;
-        default: zero_each_64(x, dead, outer, groups); return;
+        case 1: zero_each_8(x, alive, outer, groups); return;
+        case 2: zero_each_16(x, alive, outer, groups); return;
+        case 4: zero_each_32(x, alive, outer, groups); return;
+        default: zero_each_64(x, alive, outer, groups); return;
     }
     switch (inner * size) {
-    case 9: zero_nine(x, dead, outer, groups); break;
-    case 36: zero(x, dead, outer, groups, 36); break;
-    default: zero(x, dead, outer, groups, inner * size);
+    case 9: zero_nine(x, alive, outer, groups); break;
+    case 36: zero(x, alive, outer, groups, 36); break;
+    default: zero(x, alive, outer, groups, inner * size);
     }
 }
 
@@ -299,51 +307,73 @@ EXPORT int64_t prunus_rank(int8_t *kept, const float *x, const uint8_t *alive, i
 
 /* ---- histograms of the upper 16 bits of the keys, and of the lower 16 of those that share the upper ---- */
 
-INLINE int32_t key_of(float value) {
+#define ALL_BITS -1
+#define ALL_BUT_SIGN 0x7fffffff
+
+INLINE int32_t key_of(float value, int32_t used) {
     int32_t bits;
     value += 0.0f;
     memcpy(&bits, &value, 4);
+    bits &= used;
     return bits ^ ((bits >> 31) & 0x7fffffff);
 }
 
-EXPORT int64_t prunus_upper(int64_t *counts, const float *x, const uint8_t *alive, int64_t n) {
+INLINE int32_t used_of(int absolute) { return absolute ? ALL_BUT_SIGN : ALL_BITS; }
+
+EXPORT int64_t prunus_upper(int64_t *counts, const float *x, const uint8_t *alive, int64_t n, int absolute) {
     int64_t bad = 0;
     for (int64_t i = 0; i < n; i++) {
         int64_t lives = alive ? alive[i] != 0 : 1;
-        counts[((uint32_t)key_of(x[i]) ^ 0x80000000u) >> 16] += lives;
+        counts[((uint32_t)key_of(x[i], used_of(absolute)) ^ 0x80000000u) >> 16] += lives;
         bad |= lives & (x[i] != x[i]);
     }
     return bad;
 }
 
-EXPORT void prunus_lower(int64_t *counts, const float *x, const uint8_t *alive, int64_t n, int32_t upper) {
+EXPORT void prunus_lower(int64_t *counts, const float *x, const uint8_t *alive, int64_t n, int32_t upper,
+                         int absolute) {
+    int32_t used = used_of(absolute);
     for (int64_t start = 0; start < n; start += 64) { /* most blocks hold none of them, which is quickly seen */
         int64_t end = start + 64 < n ? start + 64 : n;
         int32_t found = 0;
 #pragma omp simd reduction(| : found)
-        for (int64_t i = start; i < end; i++) found |= (key_of(x[i]) >> 16) == upper;
+        for (int64_t i = start; i < end; i++) found |= (key_of(x[i], used) >> 16) == upper;
         for (int64_t i = start; found && i < end; i++) {
-            int32_t key = key_of(x[i]);
+            int32_t key = key_of(x[i], used);
             if (key >> 16 == upper && (!alive || alive[i])) counts[key & 0xffff]++;
         }
     }
 }
 
-/* Mark what lies above the threshold and, in order, the first `spare` that equal it; return how many are then left. */
-EXPORT int64_t prunus_mark(uint8_t *kept, const float *x, const uint8_t *alive, int64_t n, float value, int64_t spare) {
+typedef struct {
+    float value;
+    int64_t spare;
+} edge_t;
+
+INLINE float worth(float x, int absolute) { return absolute ? fabsf(x) : x; }
+
+INLINE int64_t mark_any(uint8_t *kept, const float *x, const uint8_t *alive, int64_t n, edge_t edge, int absolute) {
     for (int64_t start = 0; start < n; start += 64) {
         int64_t end = start + 64 < n ? start + 64 : n;
         int32_t ties = 0;
 #pragma omp simd reduction(| : ties)
         for (int64_t i = start; i < end; i++) {
-            kept[i] = (uint8_t)(x[i] > value) & (alive ? alive[i] != 0 : 1);
-            ties |= x[i] == value;
+            kept[i] = (uint8_t)(worth(x[i], absolute) > edge.value) & (alive ? alive[i] != 0 : 1);
+            ties |= worth(x[i], absolute) == edge.value;
         }
-        for (int64_t i = start; ties && spare && i < end; i++)
-            if (x[i] == value && (!alive || alive[i])) {
+        for (int64_t i = start; ties && edge.spare && i < end; i++)
+            if (worth(x[i], absolute) == edge.value && (!alive || alive[i])) {
                 kept[i] = 1;
-                spare--;
+                edge.spare--;
             }
     }
-    return spare;
+    return edge.spare;
+}
+
+/* Mark what lies above the threshold and, in order, the first `spare` that equal it; return how many are then left. */
+EXPORT int64_t prunus_mark(uint8_t *kept, const float *x, const uint8_t *alive, int64_t n, float value, int64_t spare,
+                           int absolute) {
+    edge_t edge = {value, spare};
+    if (absolute) return alive ? mark_any(kept, x, alive, n, edge, 1) : mark_any(kept, x, 0, n, edge, 1);
+    return alive ? mark_any(kept, x, alive, n, edge, 0) : mark_any(kept, x, 0, n, edge, 0);
 }

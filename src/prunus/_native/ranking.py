@@ -25,12 +25,12 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "prunus_drop": (POINTER, POINTER, COUNT, c_float, COUNT, c_float),
     "prunus_edge": (POINTER, COUNT, COUNT, POINTER, POINTER),
     "prunus_group_sums": (POINTER, POINTER, COUNT, COUNT, COUNT, c_int),
-    "prunus_lower": (POINTER, POINTER, POINTER, COUNT, c_int),
-    "prunus_mark": (POINTER, POINTER, POINTER, COUNT, c_float, COUNT),
+    "prunus_lower": (POINTER, POINTER, POINTER, COUNT, c_int, c_int),
+    "prunus_mark": (POINTER, POINTER, POINTER, COUNT, c_float, COUNT, c_int),
     "prunus_rank": (POINTER, POINTER, POINTER, COUNT, COUNT, COUNT, COUNT, c_int),
     "prunus_repeat": (POINTER, POINTER, COUNT, COUNT, COUNT),
     "prunus_sums": (POINTER, POINTER, COUNT, COUNT),
-    "prunus_upper": (POINTER, POINTER, POINTER, COUNT),
+    "prunus_upper": (POINTER, POINTER, POINTER, COUNT, c_int),
     "prunus_zero": (POINTER, POINTER, COUNT, COUNT, COUNT, COUNT),
 }
 
@@ -86,9 +86,9 @@ def any_in_groups(mask: Tensor, grid: Grid) -> Tensor:
     return found
 
 
-def zero_groups_(tensor: Tensor, dead: Tensor, grid: Grid) -> None:
-    """Set the places of dead groups to zero, whatever the dtype; nothing else is touched."""
-    _kernel("prunus_zero")(tensor.data_ptr(), dead.data_ptr(), *grid, tensor.element_size())
+def zero_groups_(tensor: Tensor, alive: Tensor, grid: Grid) -> None:
+    """Set the places of the groups that are not alive to zero, whatever the dtype; nothing else is touched."""
+    _kernel("prunus_zero")(tensor.data_ptr(), alive.data_ptr(), *grid, tensor.element_size())
 
 
 def rank(
@@ -103,21 +103,27 @@ def rank(
     return bool(_kernel("prunus_rank")(kept.data_ptr(), scores.data_ptr(), _address(alive), *sizes))
 
 
-def count_upper(counts: Tensor, scores: Tensor, alive: Tensor | None) -> bool:
-    """Add the candidates to 65,536 counts by the upper half of their ordered bits; say whether one is NaN."""
+def count_upper(counts: Tensor, scores: Tensor, alive: Tensor | None, *, absolute: bool = False) -> bool:
+    """Add the candidates to 65,536 counts by the upper half of their ordered bits; say whether one is NaN.
+
+    ``absolute`` takes their absolute values, here and in the two steps that follow.
+    """
     kernel = _kernel("prunus_upper")
-    return bool(kernel(counts.data_ptr(), scores.data_ptr(), _address(alive), scores.numel()))
+    return bool(kernel(counts.data_ptr(), scores.data_ptr(), _address(alive), scores.numel(), absolute))
 
 
-def count_lower(counts: Tensor, scores: Tensor, alive: Tensor | None, upper: int) -> None:
+def count_lower(counts: Tensor, scores: Tensor, alive: Tensor | None, upper: int, *, absolute: bool = False) -> None:
     """Add the candidates whose upper half is ``upper`` to 65,536 counts by the lower half."""
-    _kernel("prunus_lower")(counts.data_ptr(), scores.data_ptr(), _address(alive), scores.numel(), upper)
+    kernel = _kernel("prunus_lower")
+    kernel(counts.data_ptr(), scores.data_ptr(), _address(alive), scores.numel(), upper, absolute)
 
 
-def mark_above(kept: Tensor, scores: Tensor, alive: Tensor | None, value: float, spare: int) -> int:
+def mark_above(
+    kept: Tensor, scores: Tensor, alive: Tensor | None, value: float, spare: int, *, absolute: bool = False
+) -> int:
     """Mark the candidates above ``value`` and the first ``spare`` equal to it; return how many are left to mark."""
-    kernel = _kernel("prunus_mark")
-    return int(kernel(kept.data_ptr(), scores.data_ptr(), _address(alive), scores.numel(), value, spare))
+    kernel, size = _kernel("prunus_mark"), scores.numel()
+    return int(kernel(kept.data_ptr(), scores.data_ptr(), _address(alive), size, value, spare, absolute))
 
 
 def edge(weights: Sequence[Tensor], keep: int) -> tuple[int, float, int]:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from prunus._groups import alive_groups, require_fit, score
+from prunus._groups import alive_groups, require_fit, score, single_weights
 from prunus._pieces import CHUNK, count, gathered, one_thread
 from prunus.actions.base import Action, Bound, Moment, Site
 from prunus.criteria import Criterion, Magnitude
@@ -123,13 +123,22 @@ class _Pruning(Bound):
         structure, masks = self.action.structure, self.site.masks
         fresh = not any(target.name in masks for target in self.chosen)
         alive = None if fresh else [alive_groups(target, structure, masks) for target in self.chosen]
-        scores = [score(target, self.action.criterion, structure, self.generator) for target in self.chosen]
+        scores, absolute = self._scores()
         shapes = [target.canonical(target.parameter).shape for target in self.chosen]
-        keep = self.action.scope.select(scores, level, among=alive, shapes=shapes)
+        keep = self.action.scope.select(scores, level, among=alive, shapes=shapes, absolute=absolute)
         kept, sizes = [_true(flags) for flags in keep], [flags.numel() for flags in keep]
         if sum(kept) < (sum(sizes) if alive is None else sum(map(_true, alive))):
             masks.prune_groups(structure, {target.name: k for target, k in zip(self.chosen, keep, strict=True)})
         self._report(level, kept, sizes)
+
+    def _scores(self) -> tuple[list[Tensor], bool]:
+        """Return one score a group, or single weights and True: ranked by size, they need no memory of their own."""
+        criterion, structure = self.action.criterion, self.action.structure
+        if criterion.absolute:
+            weights = [single for target in self.chosen if (single := single_weights(target, structure)) is not None]
+            if len(weights) == len(self.chosen):
+                return weights, True
+        return [score(target, criterion, structure, self.generator) for target in self.chosen], False
 
     def _prune_in_sets(self, level: float, budget: int) -> None:
         """Keep the best of each small set, whatever the scope."""

@@ -72,12 +72,13 @@ class Scope(ABC):
         *,
         among: Sequence[Tensor] | None = None,
         shapes: Sequence[Sequence[int]] | None = None,
+        absolute: bool = False,
     ) -> list[Tensor]:
         """Return one bool mask a score, True keeps; exact counts, ties to the earlier tensor and lower index.
 
         ``among`` holds bool masks of what is still alive: the dead count as pruned and never come back, and where more
-        are dead than asked, all the living stay. ``shapes`` are those of the weights, where they are needed. Errors:
-        SettingError; ScoreError for NaN among the candidates.
+        are dead than asked, all the living stay. ``shapes`` are those of the weights, where they are needed;
+        ``absolute`` ranks by absolute value. Errors: SettingError; ScoreError for NaN among the candidates.
         """
         if among is not None and len(among) != len(scores):
             raise SettingError(f"among has {len(among)} masks, expected one for each of the {len(scores)} scores")
@@ -85,7 +86,7 @@ class Scope(ABC):
         for pool in self.allot([score.numel() for score in scores], sparsity, shapes=shapes):
             alive = None if among is None else [among[i] for i in pool.indices]
             members = [scores[i] for i in pool.indices]
-            kept = keep.exactly(members, _at_most_alive(pool.keep, alive), among=alive)
+            kept = keep.exactly(members, _at_most_alive(pool.keep, alive), among=alive, absolute=absolute)
             masks.update(zip(pool.indices, kept, strict=True))
         return [masks[i] for i in range(len(scores))]
 
