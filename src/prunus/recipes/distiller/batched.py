@@ -36,6 +36,7 @@ class BatchedScheduler(CompressionScheduler):
     ) -> None:
         super().__init__(model, [], optimizer=optimizer, steps_per_epoch=steps_per_epoch, epochs=epochs)
         self._batch: Batch | None = None
+        self._half: Batch | None = None  # one in whose middle the run was saved: it may go on or begin again
         self._called = False  # whether callbacks begin and end the mini-batches
         self._acting_in = -1
         self._acting: list[PolicyBound] = []
@@ -58,7 +59,7 @@ class BatchedScheduler(CompressionScheduler):
         epoch, acting = self.epoch, self._active()
         for bound in acting:
             bound.close_epoch(epoch)
-        self._batch = None
+        self._batch = self._half = None
         super().epoch_end(metrics)
         for bound in acting:
             bound.epoch_over(epoch, metrics)
@@ -70,7 +71,7 @@ class BatchedScheduler(CompressionScheduler):
             bound.close()
 
     def _begin_batch(self, batch: Batch) -> None:
-        self._batch = batch
+        self._batch, self._half = batch, None
         self._ready = False  # an update that was skipped, for its gradients overflowed or add up, did not clear it
         for bound in self._active():
             bound.minibatch_begin(batch)
@@ -87,6 +88,7 @@ class BatchedScheduler(CompressionScheduler):
     def _before_update(self) -> None:
         """Also called by the optimizer's hook; the second call of a step does nothing."""
         self._ensure_epoch()
+        self._batch, self._half = self._batch or self._half, None
         if self._batch is None and any(bound.needs_minibatches for bound in self._active()):
             raise RunError(
                 "a policy of this epoch acts before the forward pass: call on_minibatch_begin, or in a loop without "
@@ -123,7 +125,13 @@ class BatchedScheduler(CompressionScheduler):
             self._acting = [policy.bound for policy in firing if isinstance(policy.bound, PolicyBound)]
         return self._acting
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return the engine's state, and how far the mini-batch has come; gradients are the loop's to keep."""
+        batch = self._batch or self._half
+        return {**super().state_dict(), "batch": [batch and list(batch), self._called, self._ready]}
+
     def _take(self, state: Mapping[str, Any]) -> None:
         super()._take(state)
         self._start()
-        self._acting_in, self._batch, self._called = -1, None, False
+        batch, self._called, self._ready = state["batch"]
+        self._acting_in, self._batch, self._half = -1, None, batch and Batch(*batch)
