@@ -25,7 +25,7 @@ def named(text: str, option: str) -> Any:
         ...
     prunus.errors.SettingError: --metric math:sqr: math has no 'sqr'. Did you mean 'sqrt'?
     """
-    from prunus._targets import locate
+    from prunus._instantiate import locate
 
     module, colon, name = text.partition(":")
     if not (module and colon and name):
@@ -83,7 +83,7 @@ def member(text: str, registry: Mapping[str, Callable[..., Any]], option: str) -
     >>> member("block:rows=2,cols=8", STRUCTURES, "--structure")
     Block(rows=2, cols=8)
     """
-    from prunus._targets import instantiate
+    from prunus._instantiate import instantiate
 
     name, _, settings = text.partition(":")
     require_known(option, name, registry)

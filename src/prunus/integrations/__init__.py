@@ -1,1 +1,1 @@
-"""Front doors: a plain loop, Lightning; all of them drive the one CompressionScheduler."""
+"""Front doors: a plain loop, Lightning, Hugging Face's Trainer, torch's pruning; one CompressionScheduler behind them all."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import nn
 
-from prunus._targets import plain
+from prunus._instantiate import plain
 from prunus.errors import Faults, PrunusError, SettingError, did_you_mean, require_number
 from prunus.regularizers import RegNone, Regularizer
 from prunus.select.group import Group

@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import nn
 
-from prunus._targets import instantiate, locate
+from prunus._instantiate import instantiate, locate
 from prunus.errors import SelectionError, SettingError
 from prunus.regularizers import RegNone, Regularizer, get_regularizer
 

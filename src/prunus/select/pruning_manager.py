@@ -12,7 +12,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from prunus._echo import Echo, to_stdout
-from prunus._targets import instantiate
+from prunus._instantiate import instantiate
 from prunus.errors import NoEffect, SettingError
 from prunus.regularizers import RegNone
 from prunus.select.assignment import shown

@@ -8,7 +8,7 @@ import hydra
 from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf
 
-from prunus._targets import locate
+from prunus._instantiate import locate
 from prunus.errors import PrunusError, SettingError
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from prunus._targets import KNOWN, instantiate, locate, plain
+from prunus._instantiate import KNOWN, instantiate, locate, plain
 from prunus.errors import SettingError
 from prunus.optim import OPTIMIZERS
 from prunus.regularizers import REGULARIZERS, GroupLasso, RegL1, RegSoftBernoulli
