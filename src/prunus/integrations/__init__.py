@@ -1,1 +1,1 @@
-"""Front doors: a plain loop, Lightning, Hugging Face's Trainer, torch's pruning; one CompressionScheduler behind them all."""
+"""Front doors to one CompressionScheduler: a plain loop, Lightning, Hugging Face's Trainer, torch's own pruning."""
