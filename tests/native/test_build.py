@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import shlex
 import stat
 import sys
@@ -72,6 +73,37 @@ def test_a_failing_compiler_is_quoted_and_leaves_nothing(fresh, monkeypatch, tmp
     compiler.chmod(0o755)
     monkeypatch.setenv("CC", str(compiler))
     assert not _native.available() and "out of ideas" in _native.why_not() and not list(fresh.iterdir())
+
+
+def test_a_compiler_that_hangs_is_ended_with_all_it_started_and_not_asked_again(fresh, monkeypatch, tmp_path) -> None:
+    compiler, alive, runs, run = tmp_path / "compiler", tmp_path / "alive", [], build._run
+    os.mkfifo(alive)
+    compiler.write_text(f"#!/bin/sh\nexec 9> {alive}\nsleep 60 &\nwait\n")
+    compiler.chmod(0o755)
+    monkeypatch.setenv("CC", str(compiler))
+    monkeypatch.setattr(build, "PATIENCE", 0.5)
+    monkeypatch.setattr(build, "_run", lambda command: runs.append(command) or run(command))
+    end = os.open(alive, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        assert not _native.available() and _native.why_not() == f"{compiler} was not done after 0.5 seconds"
+        select.select([end], [], [], 10.0)
+        assert os.read(end, 1) == b"", "what the compiler has started goes on"
+    finally:
+        os.close(end)
+    assert len(runs) == 1 and not list(fresh.iterdir())
+
+
+@pytest.mark.parametrize("general", [None, "relative"])
+def test_a_user_without_a_home_keeps_nothing(monkeypatch, tmp_path, general) -> None:
+    for name in ("PRUNUS_CACHE", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    if general:
+        monkeypatch.setenv("XDG_CACHE_HOME", general)
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)  # as for a user whom the system does not know
+    monkeypatch.chdir(tmp_path)
+    assert kept.cache_folder() is None and not list(tmp_path.iterdir())
+    monkeypatch.setattr(os.path, "expanduser", lambda _: str(tmp_path))
+    assert kept.cache_folder() == tmp_path / ".cache" / "prunus"
 
 
 def test_a_machine_of_another_kind_is_told_so(fresh, monkeypatch) -> None:

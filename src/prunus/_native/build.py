@@ -6,10 +6,12 @@ import hashlib
 import os
 import platform
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from subprocess import DEVNULL, PIPE
 from tempfile import TemporaryDirectory
 from typing import TypeVar
 
@@ -23,7 +25,7 @@ COMMON += ("-fno-math-errno", "-fno-trapping-math", "-fopenmp-simd")
 # Tried in turn: not every compiler knows how to ask for this machine's widest vectors.
 TUNED = (("-march=native", "-mprefer-vector-width=512"), ("-march=native",), ("-mcpu=native",), ())
 PATIENCE = 120.0
-"""Seconds that one compiler run may take."""
+"""Seconds that one compiler run may take; one that takes longer is the last."""
 
 
 class BuildError(Exception):
@@ -41,7 +43,7 @@ def build(load: Callable[[Path], Loaded]) -> Loaded:
     that cannot be loaded from the cache (no programs may run there) is loaded from a temporary folder.
 
     Raises:
-        BuildError: no compiler is found, or none of its ways succeeds.
+        BuildError: no compiler is found, none of its ways succeeds, or it does not come to an end.
         OSError: there is no folder to compile in, or ``load`` fails for a library that is whole.
     """
     compiler = find_compiler()
@@ -84,12 +86,25 @@ def _compile(compiler: str, path: Path) -> None:
 
 
 def _run(command: list[str]) -> str:
-    """Run the compiler; return nothing when it succeeded, else the last of what it said."""
+    """Run the compiler; return nothing when it succeeded, else the last of what it said.
+
+    Raises:
+        BuildError: it was not done in time, and the next way would not be either; what it had started has been ended.
+    """
     try:
-        ran = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=PATIENCE)
-    except (OSError, subprocess.TimeoutExpired) as fault:
+        ran = subprocess.Popen(command, stdin=DEVNULL, stdout=DEVNULL, stderr=PIPE, start_new_session=True)
+    except OSError as fault:
         return str(fault)
-    return "" if ran.returncode == 0 else (ran.stderr.strip()[-400:] or f"exit status {ran.returncode}")
+    with ran:
+        try:
+            said = ran.communicate(timeout=PATIENCE)[1].decode(errors="replace").strip()
+        except BaseException as fault:
+            with suppress(OSError):
+                os.killpg(ran.pid, signal.SIGKILL)
+            if isinstance(fault, subprocess.TimeoutExpired):
+                raise BuildError(f"{command[0]} was not done after {PATIENCE:g} seconds") from None
+            raise
+    return "" if ran.returncode == 0 else (said[-400:] or f"exit status {ran.returncode}")
 
 
 def _sources(*suffixes: str) -> list[Path]:

@@ -31,8 +31,11 @@ def cache_folder() -> Path | None:
     >>> folder is None or folder.is_dir()
     True
     """
-    chosen = os.environ.get("PRUNUS_CACHE")
-    general = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    chosen, general = os.environ.get("PRUNUS_CACHE"), os.environ.get("XDG_CACHE_HOME", "")
+    if not os.path.isabs(general):  # code is not to be loaded from wherever the process happens to run
+        general = os.path.join(os.path.expanduser("~"), ".cache")
+    if not chosen and not os.path.isabs(general):
+        return None
     folder = Path(chosen) if chosen else Path(general) / "prunus"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
