@@ -28,6 +28,10 @@ def one_thread() -> Iterator[None]:
 
     A piece is small, so threads gain little, and each operation would wait for all of them: on a machine whose cores
     are busy with other work, ten thousand such waits turned 3 seconds into 100.
+
+    >>> with one_thread():
+    ...     torch.get_num_threads()
+    1
     """
     before = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -38,7 +42,11 @@ def one_thread() -> Iterator[None]:
 
 
 def pieces(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """Cut tensors of one shape alike into views of at most the chunk size, in row-major order."""
+    """Cut tensors of one shape alike into views of at most the chunk size, in row-major order.
+
+    >>> [tuple(view.shape) for (view,) in pieces(torch.zeros(3, CHUNK // 2))]
+    [(2, 131072), (1, 131072)]
+    """
     lead, limit = tensors[0], _limit(tensors[0])
     if lead.numel() <= limit:
         yield tensors
@@ -53,7 +61,12 @@ def pieces(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
 
 
 def candidates(entries: Sequence[Entry], dtype: torch.dtype) -> Iterator[Tensor]:
-    """Yield the candidates of each piece as a flat tensor of one dtype, leaving out empty ones."""
+    """Yield the candidates of each piece as a flat tensor of one dtype, leaving out empty ones.
+
+    >>> entry = (torch.tensor([3.0, 1.0]), torch.tensor([True, False]))
+    >>> [found.tolist() for found in candidates([entry], torch.float32)]
+    [[3.0]]
+    """
     for entry in entries:
         for score, *mask in pieces(*entry):
             values = score.to(dtype)
@@ -63,7 +76,11 @@ def candidates(entries: Sequence[Entry], dtype: torch.dtype) -> Iterator[Tensor]
 
 
 def batches(entries: Sequence[Entry], dtype: torch.dtype) -> Iterator[Tensor]:
-    """Yield the candidates in flat tensors near the chunk size: many small tensors become one, large ones several."""
+    """Yield the candidates in flat tensors near the chunk size: many small tensors become one, large ones several.
+
+    >>> [found.tolist() for found in batches([(torch.ones(2),), (torch.zeros(1),)], torch.float32)]
+    [[1.0, 1.0, 0.0]]
+    """
     bag: list[Tensor] = []
     room = 0
     for values in candidates(entries, dtype):
@@ -77,12 +94,20 @@ def batches(entries: Sequence[Entry], dtype: torch.dtype) -> Iterator[Tensor]:
 
 
 def count(mask: Tensor) -> int:
-    """Count the True places; NumPy does it several times faster than torch on the CPU."""
+    """Count the True places; NumPy does it several times faster than torch on the CPU.
+
+    >>> count(torch.tensor([True, False, True]))
+    2
+    """
     return int(np.count_nonzero(mask.numpy())) if mask.is_cpu else int(mask.count_nonzero())
 
 
 def nonzeros(tensor: Tensor) -> int:
-    """Count what is not zero, by way of small masks on the CPU: a fifth of the time of ``count_nonzero`` there."""
+    """Count what is not zero, by way of small masks on the CPU: a fifth of the time of ``count_nonzero`` there.
+
+    >>> nonzeros(torch.tensor([0.0, -0.0, 2.0, float("nan")]))
+    2
+    """
     tensor = tensor.detach()
     if not tensor.is_cpu:
         return int(tensor.count_nonzero())
@@ -90,14 +115,22 @@ def nonzeros(tensor: Tensor) -> int:
 
 
 def any_in_rows(flags: Tensor) -> Tensor:
-    """Say for each row of flags (bool or bytes) whether any is set; NumPy stops at the first, so it is far faster."""
+    """Say for each row of flags (bool or bytes) whether any is set; NumPy stops at the first, so it is far faster.
+
+    >>> any_in_rows(torch.tensor([[False, True], [False, False]]))
+    tensor([ True, False])
+    """
     if flags.shape[1] == 1:
         return flags.squeeze(1).bool()
     return torch.from_numpy(flags.numpy().any(axis=1)) if _is_plain(flags) else flags.any(dim=1)
 
 
 def lost(before: Tensor, after: Tensor) -> bool:
-    """Say whether a place is True in ``before`` and not in ``after``."""
+    """Say whether a place is True in ``before`` and not in ``after``.
+
+    >>> lost(torch.tensor([True, False]), torch.tensor([False, True]))
+    True
+    """
     if _is_plain(before) and _is_plain(after):
         return any(np.greater(*map(Tensor.numpy, pair)).any() for pair in pieces(before, after)) and before.numel() > 0
     return bool((before & ~after).any())
@@ -109,6 +142,11 @@ def clear_(tensor: Tensor, kept: Tensor) -> None:
 
     The bits of -1 are all ones in every width, so one "and" with the float's bits does it, at the speed of reading the
     weights and whatever the pattern; ``masked_fill_`` takes up to ten times longer.
+
+    >>> weight = torch.tensor([1.5, -2.0])
+    >>> clear_(weight, torch.tensor([-1, 0], dtype=torch.int8))
+    >>> weight
+    tensor([1.5000, 0.0000])
     """
     if not (_is_plain(tensor) or tensor.is_cuda):
         tensor.masked_fill_(kept == 0, 0.0)
@@ -118,17 +156,29 @@ def clear_(tensor: Tensor, kept: Tensor) -> None:
 
 
 def places(mask: Tensor) -> Tensor:
-    """Return the indices of the True places of a flat mask, in order; NumPy does it five times faster on the CPU."""
+    """Return the indices of the True places of a flat mask, in order; NumPy does it five times faster on the CPU.
+
+    >>> places(torch.tensor([False, True, True]))
+    tensor([1, 2])
+    """
     return torch.from_numpy(np.flatnonzero(mask.numpy())) if mask.is_cpu else mask.nonzero().squeeze(1)
 
 
 def pick(values: Tensor, mask: Tensor) -> Tensor:
-    """Return the values at the True places, flat; NumPy does it about twice as fast as torch on the CPU."""
+    """Return the values at the True places, flat; NumPy does it about twice as fast as torch on the CPU.
+
+    >>> pick(torch.tensor([5.0, 6.0, 7.0]), torch.tensor([True, False, True]))
+    tensor([5., 7.])
+    """
     return torch.from_numpy(values.numpy()[mask.numpy()]) if values.is_cpu else values.masked_select(mask)
 
 
 def gathered(tensor: Tensor) -> Tensor:
-    """Return the tensor without its graph, and whole when it is a DTensor."""
+    """Return the tensor without its graph, and whole when it is a DTensor.
+
+    >>> gathered(torch.ones(1, requires_grad=True)).requires_grad
+    False
+    """
     kind = _distributed_tensor()
     return tensor.full_tensor().detach() if kind and isinstance(tensor, kind) else tensor.detach()
 

@@ -23,7 +23,11 @@ KEY_OF = {torch.float32: torch.int32, torch.float64: torch.int64}  # other float
 
 
 class Field(NamedTuple):
-    """All that compete: scores and masks, the dtype they are compared in, and whether by absolute value."""
+    """All that compete: scores and masks, the dtype they are compared in, and whether by absolute value.
+
+    >>> Field([(torch.tensor([3.0, 1.0]),)], torch.float32, False).absolute
+    False
+    """
 
     entries: list[Entry]
     dtype: torch.dtype
@@ -34,6 +38,9 @@ def threshold(field: Field, rank: int, members: int) -> tuple[float, int, int]:
     """Return the ``rank``-th largest candidate, how many of its equals belong to the first ``rank``, and of how many.
 
     ``members`` counts the candidates whose keys start with the digits found so far; those digits and a zero: ``floor``.
+
+    >>> threshold(Field([(torch.tensor([3.0, 1.0, 3.0, 3.0]),)], torch.float32, False), rank=2, members=4)
+    (3.0, 2, 3)
     """
     bits = shift = torch.finfo(field.dtype).bits
     floor, fast = -1 << DIGIT - 1, all(map(_walkable, field.entries))
@@ -106,7 +113,11 @@ def _value_of_key(key: int, dtype: torch.dtype) -> float:
 
 
 def masks(field: Field, value: float, spare: int, *, loose: bool) -> list[Tensor]:
-    """Write the masks: all that tie with the threshold when ``loose``, else the first ``spare`` of them."""
+    """Write the masks: all that tie with the threshold when ``loose``, else the first ``spare`` of them.
+
+    >>> masks(Field([(torch.tensor([3.0, 1.0, 3.0, 3.0]),)], torch.float32, False), value=3.0, spare=2, loose=False)
+    [tensor([ True, False,  True, False])]
+    """
     masks = []
     for entry in field.entries:
         masks.append(torch.empty_like(entry[0], dtype=torch.bool))

@@ -64,7 +64,14 @@ def pack(bench: Bench) -> bytes:
 
 
 def unpack(shipped: bytes) -> Bench:
-    """Return the bench that :func:`pack` packed."""
+    """Return the bench that :func:`pack` packed.
+
+    >>> from prunus.criteria import Magnitude
+    >>> from prunus.structures import Element
+    >>> bench = Bench(torch.nn.Linear(1, 1), torch.nn.Linear.extra_repr, (), Element(), Magnitude())
+    >>> unpack(pack(bench)).model
+    Linear(in_features=1, out_features=1, bias=True)
+    """
     found: tuple[Bench, list[Tensor | None]] = pickle.loads(shipped)
     for target, gradient in zip(found[0].targets, found[1], strict=True):
         target.parameter.grad = gradient

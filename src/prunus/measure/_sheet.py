@@ -106,7 +106,14 @@ class Sheet:
 
 
 def settings_of(bench: Bench) -> dict[str, str]:
-    """Return what every row repeats, so that files can be told apart and put together."""
+    """Return what every row repeats, so that files can be told apart and put together.
+
+    >>> from prunus.criteria import Magnitude
+    >>> from prunus.structures import Row
+    >>> found = settings_of(Bench(nn.Linear(1, 1), lambda model: 0.0, (), Row(), Magnitude()))
+    >>> [found[name] for name in ("structure", "criterion", "seed")]
+    ['Row()', 'Magnitude(p=1.0, average=False)', '0']
+    """
     made = (repr(bench.structure), repr(bench.criterion), str(bench.seed), digest(bench.model))
     return dict(zip(SETTINGS, made, strict=True))
 

@@ -71,7 +71,14 @@ def _read(node: Node, kind: Any, name: str, report: Report) -> Any:
 
 
 def member(node: Node, family: type, name: str, report: Report) -> Any:
-    """Return a member of the family, written as its name or as {name: {setting: value}}, or UNREADABLE."""
+    """Return a member of the family, written as its name or as {name: {setting: value}}, or UNREADABLE.
+
+    >>> from prunus.recipes.nodes import from_plain
+    >>> from prunus.schedules import Schedule
+    >>> report = Report()
+    >>> member(from_plain({"cubic": {"final": 0.9}}, report), Schedule, "schedule", report)
+    Cubic(final=0.9, initial=0.0)
+    """
     if isinstance(node.value, str):
         return named(Pair(node, Node(None, node.place)), family, report)
     if len(node.value) != 1:
@@ -88,7 +95,15 @@ def member(node: Node, family: type, name: str, report: Report) -> Any:
 
 
 def named(pair: Pair, family: type, report: Report) -> Any:
-    """Return the member that the key names, with the settings of the value, or UNREADABLE."""
+    """Return the member that the key names, with the settings of the value, or UNREADABLE.
+
+    >>> from prunus.recipes.nodes import from_plain
+    >>> from prunus.schedules import Schedule
+    >>> report = Report()
+    >>> _ = named(from_plain({"cubik": {"final": 0.9}}, report).value["cubik"], Schedule, report)
+    >>> [fault.rename.new for fault in report.found]
+    ['cubic']
+    """
     name, registry = pair.key.value, FAMILIES[family]
     if name not in registry:
         meant = report.meant(pair.key.place, f"unknown {noun(family)} {shown(name)}", name, registry)
@@ -108,7 +123,18 @@ def named(pair: Pair, family: type, report: Report) -> Any:
 
 
 def settings(kind: type, pairs: Mapping[str, Pair], name: str, place: Place, report: Report) -> Any:
-    """Return ``kind`` built from the pairs, or UNREADABLE once every fault inside is reported."""
+    """Return ``kind`` built from the pairs, or UNREADABLE once every fault inside is reported.
+
+    >>> from prunus.recipes.nodes import from_plain
+    >>> from prunus.schedules import Cubic
+    >>> report = Report()
+    >>> pairs = from_plain({"final": 90, "begin": 0.5}, report).value
+    >>> _ = settings(Cubic, pairs, "cubic", Place(), report)
+    >>> for fault in report.found:
+    ...     print(fault.message)
+    unknown key 'begin' of cubic
+    final is 90.0, expected a fraction between 0 and 1 (for 90 % write 0.9)
+    """
     before = len(report.found)
     takes = settings_of(kind)
     given = respelt(pairs, takes, lambda key: f"unknown key {shown(key)} of {name}", report)

@@ -91,7 +91,11 @@ class Fault:
 
 
 class Rename(NamedTuple):
-    """A name that stands at the place of a fault, perhaps in quotes, and the one that was certainly meant."""
+    """A name that stands at the place of a fault, perhaps in quotes, and the one that was certainly meant.
+
+    >>> Rename("cubik", "cubic").new
+    'cubic'
+    """
 
     old: str
     new: str

@@ -56,6 +56,10 @@ class Setting:
 
     ``choices`` are the only values, where the field's metadata says so; the class checks them itself. Metadata say too
     how a recipe has it ``written``, where that is less than the field takes.
+
+    >>> from prunus.schedules import Cubic
+    >>> [(one.name, one.required) for one in settings_of(Cubic).values()]
+    [('final', True), ('initial', False)]
     """
 
     name: str

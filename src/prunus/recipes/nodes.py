@@ -47,7 +47,11 @@ class Node:
 
 
 class Pair(NamedTuple):
-    """A key and its value, each with its place."""
+    """A key and its value, each with its place.
+
+    >>> from_plain({"seed": 3}, Report()).value["seed"].value.value
+    3
+    """
 
     key: Node
     value: Node
@@ -67,7 +71,12 @@ def shown_number(value: object) -> str:
 
 
 def listed(items: Iterable[Node], place: Place, report: Report) -> Node:
-    """Return a list node, or stop as soon as it is too large."""
+    """Return a list node, or stop as soon as it is too large.
+
+    >>> report = Report()
+    >>> listed([Node(1, Place()), Node(2, Place())], Place(), report).size
+    3
+    """
     found, size = [], 1
     for item in items:
         size = _require_room(size + item.size, place, report)
@@ -76,7 +85,14 @@ def listed(items: Iterable[Node], place: Place, report: Report) -> Node:
 
 
 def mapped(pairs: Iterable[Pair], place: Place, report: Report) -> Node:
-    """Return a mapping node; a key that is no text, or comes twice, is a fault; stop as soon as it is too large."""
+    """Return a mapping node; a key that is no text, or comes twice, is a fault; stop as soon as it is too large.
+
+    >>> report = Report()
+    >>> pair = Pair(Node("seed", Place()), Node(3, Place()))
+    >>> _ = mapped([pair, pair], Place(), report)
+    >>> [fault.code for fault in report.found]
+    ['duplicate']
+    """
     found: dict[str, Pair] = {}
     size = 1
     for pair in pairs:

@@ -27,12 +27,24 @@ def sparsity(report: Report) -> str:
 
 
 def strength(report: Report) -> str:
-    """Return the chart of the regularizer's strength over the epochs, logarithmic, for the runs that have one."""
+    """Return the chart of the regularizer's strength over the epochs, logarithmic, for the runs that have one.
+
+    >>> from prunus.measure import Count
+    >>> run = RunRecord("a", "a", None, Count(0, 1), 1.0, 1, 1.0, (Point(0.0, loss=0.5), Point(1.0, loss=0.25)))
+    >>> strength(Report("", "", "", (run,)))
+    ''
+    """
     return _lines(report, lambda point: point.lamda or None, "λ", log=True)
 
 
 def loss(report: Report) -> str:
-    """Return the chart of the training loss over the epochs, logarithmic."""
+    """Return the chart of the training loss over the epochs, logarithmic.
+
+    >>> from prunus.measure import Count
+    >>> run = RunRecord("a", "a", None, Count(0, 1), 1.0, 1, 1.0, (Point(0.0, loss=0.5), Point(1.0, loss=0.25)))
+    >>> loss(Report("", "", "", (run,))).count("<path")
+    1
+    """
     return _lines(report, lambda point: point.loss or None, "training loss", log=True)
 
 

@@ -28,6 +28,12 @@ def colours(report: Report) -> dict[str, tuple[str, str]]:
 
 
 def dash(run: RunRecord, report: Report) -> str:
-    """Return the stroke pattern of a run: solid for the highest asked sparsity and dense runs, dashed below."""
+    """Return the stroke pattern of a run: solid for the highest asked sparsity and dense runs, dashed below.
+
+    >>> from prunus.measure import Count
+    >>> runs = [RunRecord("", "own", asked, Count(0, 1), 1.0, 1, 1.0) for asked in (None, 0.9, 0.98)]
+    >>> [dash(run, Report("", "", "", tuple(runs))) for run in runs]
+    ['none', '7 4', 'none']
+    """
     levels = sorted({other.asked for other in report.runs if other.asked is not None}, reverse=True)
     return DASHES[levels.index(run.asked) % len(DASHES)] if run.asked is not None else DASHES[0]

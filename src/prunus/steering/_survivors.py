@@ -233,7 +233,17 @@ def _nearness(member: Regularized, structure: Structure) -> Tensor:
 
 
 def dual_lengths(member: Regularized, structure: Structure) -> Tensor:
-    """Return the norm of each group's dual, of the part that could make a weight live."""
+    """Return the norm of each group's dual, of the part that could make a weight live.
+
+    >>> from prunus.optim import LinBreg
+    >>> from prunus.regularizers import RegL1L2
+    >>> weight = torch.zeros(2, 2, requires_grad=True)
+    >>> optimizer = LinBreg([weight], lr=1.0, reg=RegL1L2(9.0))
+    >>> (weight * torch.tensor([[-3.0, -4.0], [0.0, 1.0]])).sum().backward()
+    >>> _ = optimizer.step()
+    >>> dual_lengths(next(optimizer.regularized()), Row())
+    tensor([5., 1.])
+    """
     groups = _feasible(structure.split(member.state["sub_grad"]), member.group["reg"].domain)
     lengths: Tensor = groups.abs().squeeze(1) if groups.shape[1] == 1 else torch.linalg.vector_norm(groups, dim=1)
     return lengths

@@ -163,6 +163,13 @@ def rebuild_(pool: Pool, strength: float) -> None:
 
 
 def price(member: Regularized) -> float:
-    """Return what one unit of λ charges for one unit of a group's norm."""
+    """Return what one unit of λ charges for one unit of a group's norm.
+
+    >>> from prunus.optim import LinBreg
+    >>> from prunus.regularizers import RegL1, RegL1L2
+    >>> weight = torch.ones(2, 4, requires_grad=True)
+    >>> [price(next(LinBreg([weight], reg=reg).regularized())) for reg in (RegL1(0.1), RegL1L2(0.1))]
+    [1.0, 2.0]
+    """
     charge: float = member.group["reg"].price(member.parameter.shape)
     return charge

@@ -61,7 +61,11 @@ def stated(pruner: Pruner, chosen: Chosen) -> tuple[str, Levels]:
 
 @stated.register
 def of_agp(pruner: AutomatedGradualPruner, chosen: Chosen) -> tuple[str, Levels]:
-    """Return the cubic of a gradual pruner."""
+    """Return the cubic of a gradual pruner.
+
+    >>> of_agp(AutomatedGradualPruner(0.1, 0.9, "fc.weight"), Chosen({}))[0]
+    '10 → 90 %, cubic'
+    """
     return _rising(pruner, chosen, Cubic(pruner.final_sparsity, pruner.initial_sparsity))
 
 
@@ -85,13 +89,21 @@ def of_random_level(pruner: RandomLevelStructureParameterPruner, chosen: Chosen)
 
 @stated.register
 def of_sensitivity(pruner: SensitivityPruner, chosen: Chosen) -> tuple[str, Levels]:
-    """Return the multiples of the deviation in words."""
+    """Return the multiples of the deviation in words.
+
+    >>> of_sensitivity(SensitivityPruner({"conv.weight": 0.25, "fc.weight": 0.5}), Chosen({}))[0]
+    'within 0.25 to 0.5 σ'
+    """
     return f"within {between(pruner.sensitivities.values(), number)} σ", {}
 
 
 @stated.register
 def of_levels(pruner: SparsityLevelParameterPruner, chosen: Chosen) -> tuple[str, Levels]:
-    """Return the parameters of each level; a level of 0 asks for nothing."""
+    """Return the parameters of each level; a level of 0 asks for nothing.
+
+    >>> of_levels(SparsityLevelParameterPruner({"conv.weight": 0.5, "fc.weight": 0.9}), Chosen({}))[0]
+    '50 to 90 %'
+    """
     written = {_name(key): share for key, share in pruner.levels.items()}
     values = by_target(pruner.levels, chosen) if chosen.all else written
     levels = {share: tuple(name for name in values if values[name] == share) for share in values.values() if share}

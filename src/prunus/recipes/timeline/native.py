@@ -68,21 +68,35 @@ def _by_shape(action: Prune, chosen: Sequence[Target]) -> Callable[[float], list
 
 @forecast.register
 def of_rewire(action: Rewire, model: nn.Module | None = None) -> Forecast:
-    """Return the share of the living that moves; sparsities stay."""
+    """Return the share of the living that moves; sparsities stay.
+
+    >>> of_rewire(Rewire()).words
+    '30 → 0 % of the living move'
+    """
     moving = f"{rise(action.fraction.initial, action.fraction.final)} of the living move"
     return Forecast("rewire", ", ".join([moving, *group(action.structure)]), chosen_by(action.select, model)[0])
 
 
 @forecast.register
 def of_set_lr(action: SetLR, model: nn.Module | None = None) -> Forecast:
-    """Return the factors, shares of the optimizer's learning rate."""
+    """Return the factors, shares of the optimizer's learning rate.
+
+    >>> from prunus.schedules import Cosine
+    >>> of_set_lr(SetLR(Cosine(final=0.0, initial=1.0))).words
+    '× 1 → 0, cosine'
+    """
     asked = Asked("rate", (), lambda firing: action.schedule(firing.progress))
     return Forecast("rate", factor(action.schedule), asked=(asked,))
 
 
 @forecast.register
 def of_regularize(action: Regularize, model: nn.Module | None = None) -> Forecast:
-    """Return λ, which rests unless a steering moves it."""
+    """Return λ, which rests unless a steering moves it.
+
+    >>> from prunus.regularizers import RegL1
+    >>> of_regularize(Regularize(RegL1(1e-4))).words
+    'RegL1, λ 0.0001'
+    """
     names, name = chosen_by(action.select, model)[0], type(action.regularizer).__name__
     if action.steering is not None:
         known = steered(action.steering, names)
@@ -94,13 +108,22 @@ def of_regularize(action: Regularize, model: nn.Module | None = None) -> Forecas
 
 @forecast.register
 def of_steer(action: Steer, model: nn.Module | None = None) -> Forecast:
-    """Return what the steering seeks."""
+    """Return what the steering seeks.
+
+    >>> of_steer(Steer(SparsityBudget(0.9))).targets
+    ('the regularized weights',)
+    """
     return steered(action.steering, STEERED)
 
 
 @forecast.register
 def of_adaptive(action: Adaptive, model: nn.Module | None = None) -> Forecast:
-    """Return the ends of the action's schedule: the way between them is decided by a metric."""
+    """Return the ends of the action's schedule: the way between them is decided by a metric.
+
+    >>> from prunus.schedules import Linear
+    >>> of_adaptive(Adaptive(Prune(Linear(0.9)), metric="accuracy", budget=0.01)).words
+    'by accuracy: 0 → 90 %, linear, global'
+    """
     inner = forecast(action.action, model)
     moved = {asked.quantity for asked in inner.asked}
     judge = f"{action.metric} within {number(action.budget)}"
@@ -119,7 +142,12 @@ def steered(steering: Steering, names: tuple[str, ...]) -> Forecast:
 
 @steered.register
 def of_feedback(steering: FeedbackLoop, names: tuple[str, ...]) -> Forecast:
-    """Return the target of each epoch, which λ seeks."""
+    """Return the target of each epoch, which λ seeks.
+
+    >>> from prunus.steering import LambdaScheduler
+    >>> of_feedback(LambdaScheduler(1e-2, 0.9), ("fc.weight",)).words
+    'λ from 0.01 seeks 90 %'
+    """
     target = steering.target_sparsity
     sought = Asked("sought", names, lambda firing: target_at(target, firing.epoch), together=True, lasts=False)
     last = target_at(target, 10**9)
@@ -129,7 +157,11 @@ def of_feedback(steering: FeedbackLoop, names: tuple[str, ...]) -> Forecast:
 
 @steered.register
 def of_budget(steering: SparsityBudget, names: tuple[str, ...]) -> Forecast:
-    """Return the exact sparsity of every step; λ is the optimizer's, or rises from it."""
+    """Return the exact sparsity of every step; λ is the optimizer's, or rises from it.
+
+    >>> of_budget(SparsityBudget(0.9), ("fc.weight",)).words
+    'exactly 0 → 90 %, cubic'
+    """
     assert steering.schedule is not None
     asked = Asked("sparsity", names, lambda firing: steering.sparsity_at(firing.progress), together=True, lasts=False)
     decided: dict[Quantity, str] = (
@@ -140,7 +172,11 @@ def of_budget(steering: SparsityBudget, names: tuple[str, ...]) -> Forecast:
 
 @steered.register
 def of_quantile(steering: QuantileLambda, names: tuple[str, ...]) -> Forecast:
-    """Return the exact sparsity of every step; λ is what leaves it."""
+    """Return the exact sparsity of every step; λ is what leaves it.
+
+    >>> of_quantile(QuantileLambda(0.9), ("fc.weight",)).words
+    'λ that leaves 90 %'
+    """
     schedule: Schedule | None = steering.schedule
     words = f"λ that leaves {level(steering.target) if schedule is None else ramp(schedule)}"
     asked = Asked("sparsity", names, lambda firing: steering.sparsity_at(firing.progress), together=True, lasts=False)

@@ -35,13 +35,21 @@ def marked(x: Scale) -> list[float]:
 
 
 def verticals(x: Scale, top: float, bottom: float) -> Iterator[Mark]:
-    """Yield the faint lines by which all charts share their epochs."""
+    """Yield the faint lines by which all charts share their epochs.
+
+    >>> [line.points for line in verticals(across(10), 10.0, 90.0)][-1]
+    ((830.0, 10.0), (830.0, 90.0))
+    """
     for epoch in marked(x):
         yield Path(((x(epoch), top), (x(epoch), bottom)), "rule")
 
 
 def axis(x: Scale, y: float, unit: str) -> Iterator[Mark]:
-    """Yield the figures of the epochs, with the base line of their text at ``y``."""
+    """Yield the figures of the epochs, with the base line of their text at ``y``.
+
+    >>> [words.text for words in axis(across(10), 90.0, "epochs")][-3:]
+    ['9', '10', 'epochs']
+    """
     for epoch in marked(x):
         yield Words(f"{epoch:g}", x(epoch), y, anchor="middle")
     yield Words(unit, RIGHT, y)

@@ -86,6 +86,12 @@ def outcomes(folders: Iterable[Path]) -> list[Outcome]:
     """Return the outcomes in folders and below them, in order of their paths, each once.
 
     Raises SettingError for a folder without any: its run has not finished, or it never was one.
+
+    >>> import tempfile
+    >>> outcomes([Path(tempfile.mkdtemp())])
+    Traceback (most recent call last):
+        ...
+    prunus.errors.SettingError: ... no run has finished there
     """
     found: dict[Path, Outcome] = {}
     for folder in folders:
