@@ -25,7 +25,6 @@ from prunus.regularizers import (
     RegL1L2Conv,
     RegL1Pos,
     RegNone,
-    RegSoftBernoulli,
 )
 from prunus.structures import Block, Channel, Column, Element, Filter, Kernel, Layer, Row
 from tests.laws.optim import law_follows_its_twin, law_resumes_bit_equal, through_a_file
@@ -189,12 +188,15 @@ def test_fused_follows_the_twin_and_keeps_the_laws(member, name) -> None:
     kind, (of, _) = REGULARIZERS[name], MEMBERS[member]
     rule = {"lr": 0.05, "implementation": "fused"}
     if kind not in KINDS:
-        assert kind is RegSoftBernoulli
-        with pytest.raises(SettingError, match="RegSoftBernoulli has no native form"):
+        with pytest.raises(SettingError, match=f"{kind.__name__} has no native form"):
             of([Parameter(torch.ones(2))], reg=kind(0.2), **rule)
         return
     law_follows_its_twin(of, TWINS[member], partial(kind, 0.2), rule, torch.float32)
     law_resumes_bit_equal(of, partial(kind, 0.2), rule)
+
+
+def test_every_regularizer_but_the_random_one_has_a_native_form() -> None:
+    assert set(REGULARIZERS.values()) & set(KINDS) >= {GroupLasso, RegL1, RegL1L2, RegL1L2Conv, RegL1Pos, RegNone}
 
 
 REFUSED = [
