@@ -2,39 +2,46 @@
 
 from __future__ import annotations
 
-import functools
-import importlib.util
+from functools import partial
+from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
-from prunus._instantiate import KNOWN, instantiate, locate, plain
-from prunus.errors import SettingError
+from prunus import _instantiate
+from prunus._instantiate import instantiate, locate, plain
+from prunus.errors import MissingExtraError, SettingError
+from prunus.iterative import IterativeMagnitudePruner
 from prunus.optim import OPTIMIZERS
 from prunus.regularizers import REGULARIZERS, GroupLasso, RegL1, RegSoftBernoulli
 from prunus.select import PruningManager
 from prunus.steering import STEERING
 from prunus.structures import Row
 
-LIGHTNING = importlib.util.find_spec("lightning") is not None
+MEMBERS = [*OPTIMIZERS.values(), *REGULARIZERS.values(), *STEERING.values(), IterativeMagnitudePruner, PruningManager]
 
 
-@pytest.mark.parametrize("path", KNOWN)
-def test_what_is_offered_exists(path: str) -> None:
-    if "lightning" in path and not LIGHTNING:
-        pytest.skip("lightning is not installed")
-    assert locate(path).__name__ == path.rpartition(".")[2]
+@pytest.mark.parametrize("member", MEMBERS)
+def test_every_member_is_offered_for_its_name_under_another_path(member: type) -> None:
+    with pytest.raises(SettingError, match="Did you mean 'prunus") as refused:
+        locate(f"src.callbacks.{member.__name__}")
+    assert locate(str(refused.value).split("'")[-2]) is member
 
 
-def test_every_optimizer_regularizer_and_steering_is_offered() -> None:
-    members = {f"prunus.regularizers.{member.__name__}" for member in REGULARIZERS.values()}
-    members |= {f"prunus.optim.{member.__name__}" for member in OPTIMIZERS.values()}
-    members |= {f"prunus.steering.{member.__name__}" for member in STEERING.values()}
-    families = ("prunus.regularizers", "prunus.optim", "prunus.steering")
-    assert members == {path for path in KNOWN if path.startswith(families)}
-    assert list(KNOWN) == sorted(KNOWN)
+def test_an_offer_does_without_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_instantiate, "HOMES", ("prunus.integrations.lightning", "prunus.optim"))
+    monkeypatch.setattr(_instantiate, "import_module", partial(_without, "prunus.integrations.lightning"))
+    with pytest.raises(SettingError, match="Did you mean 'prunus.optim.LinBreg'"):
+        locate("old.LinBreg")
+
+
+def _without(missing: str, name: str) -> ModuleType:
+    if name == missing:
+        raise MissingExtraError("pip install prunus[lightning]")
+    return import_module(name)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +76,7 @@ def test_modules_classes_and_methods_are_found() -> None:
 
 def test_partial_binds_and_nested_targets_come_first() -> None:
     made = instantiate({"_target_": "prunus.optim.AdaBreg", "_partial_": True, "reg": {"_target_": RegL1, "lamda": 2}})
-    assert isinstance(made, functools.partial) and made.keywords == {"reg": RegL1(2)}
+    assert isinstance(made, partial) and made.keywords == {"reg": RegL1(2)}
     listed = {"_target_": "builtins.dict", "entries": [{"_target_": "prunus.structures.Row"}, {"a": (1, 2)}]}
     assert instantiate(listed) == {"entries": [Row(), {"a": (1, 2)}]}
 

@@ -8,31 +8,16 @@ from functools import partial
 from importlib import import_module
 from typing import Any
 
-from prunus.errors import Faults, SettingError, did_you_mean
+from prunus.errors import Faults, PrunusError, SettingError, did_you_mean
 
-KNOWN = (
-    "prunus.integrations.lightning.BregmanPruner",
-    "prunus.integrations.lightning.MagnitudePruner",
-    "prunus.integrations.lightning.PrunedCheckpointHandler",
-    "prunus.integrations.lightning.SafeModelPruning",
-    "prunus.iterative.IterativeMagnitudePruner",
-    "prunus.optim.AdaBreg",
-    "prunus.optim.LinBreg",
-    "prunus.optim.ProxSGD",
-    "prunus.regularizers.GroupLasso",
-    "prunus.regularizers.RegL1",
-    "prunus.regularizers.RegL1L2",
-    "prunus.regularizers.RegL1L2Conv",
-    "prunus.regularizers.RegL1Pos",
-    "prunus.regularizers.RegNone",
-    "prunus.regularizers.RegSoftBernoulli",
-    "prunus.schedules.PruningScheduler",
-    "prunus.select.ParameterManager",
-    "prunus.select.PruningManager",
-    "prunus.steering.AdditiveLambda",
-    "prunus.steering.LambdaScheduler",
-    "prunus.steering.QuantileLambda",
-    "prunus.steering.SparsityBudget",
+HOMES = (
+    "prunus.iterative",
+    "prunus.optim",
+    "prunus.regularizers",
+    "prunus.schedules",
+    "prunus.select",
+    "prunus.steering",
+    "prunus.integrations.lightning",
 )
 """Where the names live that configurations of other projects give with their own paths; offered in errors."""
 
@@ -107,9 +92,15 @@ def _imported(parts: list[str]) -> tuple[Any, list[str]]:
 
 
 def _offer(name: str) -> str:
-    """Say where a name lives here, if it does."""
-    paths = [path for path in KNOWN if path.rpartition(".")[2] == name]
-    return f". Did you mean {paths[0]!r}?" if paths else ""
+    """Say where a name lives here, if it does; packages are read when an error asks, none for nothing."""
+    for home in HOMES:
+        try:
+            known = import_module(home).__all__
+        except PrunusError:  # its extra is missing
+            continue
+        if name in known:
+            return f". Did you mean '{home}.{name}'?"
+    return ""
 
 
 def instantiate(config: Mapping[str, Any]) -> Any:
