@@ -9,6 +9,8 @@ import torch
 from torch import Generator, Tensor
 
 from prunus.criteria import Criterion, Magnitude
+from prunus.errors import SettingError, require_fraction
+from prunus.recipes.distiller.structured import Seeded, Settled
 
 
 def draw(count: int, like: Tensor, generator: Generator, *, normal: bool = False) -> Tensor:
@@ -42,6 +44,38 @@ class Noisy(Criterion):
         if float(draw(1, scores, generator)) >= self.noise:
             return scores
         return scores * draw(len(scores), scores, generator, normal=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Noised(Settled, Seeded):
+    """Base of those that rate structures by their size, with noise if asked.
+
+    Args:
+        noise: at each call, with this probability, every size is multiplied by a draw from N(0, 1).
+        group_size: 1; Distiller's larger groups fail or prune nothing.
+        seed: of the noise.
+
+    Raises:
+        SettingError: a probability outside [0, 1], another group size.
+
+    >>> Noised(group_type="Filters", weights="conv.weight", desired_sparsity=0.5).criterion()
+    Magnitude(p=1.0, average=True)
+    """
+
+    size: ClassVar[Magnitude] = Magnitude(average=True)
+
+    noise: float = 0.0
+    group_size: int = 1
+
+    def __post_init__(self) -> None:
+        require_fraction("noise", self.noise)
+        if self.group_size != 1:
+            raise SettingError(f"group_size is {self.group_size}, expected 1: larger groups never worked in Distiller")
+        super().__post_init__()
+
+    def criterion(self) -> Criterion:
+        """Return the size, with noise where there is some."""
+        return Noisy(self.size, self.noise) if self.noise else self.size
 
 
 @dataclass(frozen=True)

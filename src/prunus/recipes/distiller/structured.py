@@ -10,7 +10,7 @@ from typing import ClassVar
 from torch import nn
 
 from prunus.criteria import Criterion, Magnitude
-from prunus.errors import SettingError, require_fraction, require_known
+from prunus.errors import SettingError, require_count, require_fraction, require_known
 from prunus.recipes.distiller.blocks import BlockShape
 from prunus.recipes.distiller.contract import Chosen, Pruner, Remark, Rule
 from prunus.recipes.distiller.names import as_names
@@ -90,6 +90,35 @@ class StructuredPruner(Pruner):
         """Return the ranking by the criterion."""
         led = self.group_dependency is not None
         return Ranking(chosen.all, self.structure, self.level(), led, self.criterion())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seeded(StructuredPruner):
+    """Base of those that draw.
+
+    Args:
+        seed: of the draws (not in Distiller, which draws from a generator that everything shares).
+
+    Raises:
+        SettingError: a seed that is no whole number of at least 0.
+
+    >>> from prunus.recipes.distiller.pruners import RandomRankedFilterPruner
+    >>> RandomRankedFilterPruner(group_type="3D", desired_sparsity=0.5, weights="conv.weight", seed=-1)
+    Traceback (most recent call last):
+        ...
+    prunus.errors.SettingError: seed is -1, expected a whole number of at least 0
+    """
+
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        require_count("seed", self.seed, 0)
+        super().__post_init__()
+
+    @property
+    def generator_seed(self) -> int:
+        """The seed of the draws."""
+        return self.seed
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,10 +9,9 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from prunus.criteria import Criterion, Random
-from prunus.errors import require_count
 from prunus.recipes.distiller.contract import Chosen, Remark, Rule, Scene, Verdict
 from prunus.recipes.distiller.ranked import Ranking, keep_best
-from prunus.recipes.distiller.structured import FILTERS, Gradual, Settled, StructuredPruner
+from prunus.recipes.distiller.structured import FILTERS, Gradual, Seeded, Settled
 from prunus.select import Target
 from prunus.window import Span
 
@@ -41,11 +40,8 @@ class Tossing(Ranking):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bernoulli(StructuredPruner):
+class Bernoulli(Seeded):
     """Base of the two: filters, a seed, and the tossing.
-
-    Args:
-        seed: of the draws (not in Distiller, which draws from a generator that everything shares).
 
     >>> Bernoulli.group_types
     ('Filters', '3D')
@@ -53,17 +49,6 @@ class Bernoulli(StructuredPruner):
 
     group_types: ClassVar[Iterable[str]] = FILTERS
     tosses: ClassVar[bool] = True
-
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        require_count("seed", self.seed, 0)
-        super().__post_init__()
-
-    @property
-    def generator_seed(self) -> int:
-        """The seed of the draws."""
-        return self.seed
 
     def fit(self, chosen: Chosen) -> Iterator[Remark]:
         """Say when the scale acts, and that one filter stays."""

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
-from prunus.criteria import Criterion, Magnitude
-from prunus.errors import SettingError, require_count, require_fraction
-from prunus.recipes.distiller.noise import Noisy
-from prunus.recipes.distiller.structured import Gradual, Settled
+from prunus.criteria import Magnitude
+from prunus.recipes.distiller.noise import Noised
+from prunus.recipes.distiller.structured import Gradual
 
 
 @dataclass(frozen=True, kw_only=True)
-class L1RankedStructureParameterPruner(Settled):
+class L1RankedStructureParameterPruner(Noised):
     """Drop the ⌊desired_sparsity·n⌋ structures of each parameter with the smallest mean absolute weight.
 
     Args:
@@ -34,25 +34,7 @@ class L1RankedStructureParameterPruner(Settled):
     prunus.errors.SettingError: group_dependency is 'leader', which is unknown. Did you mean 'Leader'?
     """
 
-    noise: float = 0.0
-    group_size: int = 1
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        require_fraction("noise", self.noise)
-        require_count("seed", self.seed, 0)
-        if self.group_size != 1:
-            raise SettingError(f"group_size is {self.group_size}, expected 1: larger groups never worked in Distiller")
-        super().__post_init__()
-
-    @property
-    def generator_seed(self) -> int:
-        """The seed of the noise."""
-        return self.seed
-
-    def criterion(self) -> Criterion:
-        """Return the mean absolute weight, with noise where there is some."""
-        return Noisy(Magnitude(average=True), self.noise) if self.noise else Magnitude(average=True)
+    size: ClassVar[Magnitude] = Magnitude(average=True)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 import torch
 
-from prunus.errors import SettingError, require_count, require_fraction
+from prunus.errors import SettingError, require_fraction
 from prunus.recipes.distiller.noise import draw
 from prunus.recipes.distiller.ranked import Level
-from prunus.recipes.distiller.structured import StructuredPruner
+from prunus.recipes.distiller.structured import Seeded
 
 
 @dataclass(frozen=True, kw_only=True)
-class RandomLevelStructureParameterPruner(StructuredPruner):
+class RandomLevelStructureParameterPruner(Seeded):
     """Drop the structures with the smallest mean absolute weight, as many as a share drawn anew each time says.
 
     Each call draws s ~ U(low, high) for each parameter, one for all under a Leader, and drops ⌊s·n⌋.
@@ -33,7 +33,6 @@ class RandomLevelStructureParameterPruner(StructuredPruner):
     """
 
     sparsity_range: tuple[float, float]
-    seed: int = 0
 
     def __post_init__(self) -> None:
         low, high = self.sparsity_range
@@ -41,13 +40,7 @@ class RandomLevelStructureParameterPruner(StructuredPruner):
         require_fraction("sparsity_range", high)
         if low > high:
             raise SettingError(f"sparsity_range is {[low, high]}, expected the lower share first")
-        require_count("seed", self.seed, 0)
         super().__post_init__()
-
-    @property
-    def generator_seed(self) -> int:
-        """The seed of the draws."""
-        return self.seed
 
     def level(self) -> Level:
         """Return a share drawn at each call."""

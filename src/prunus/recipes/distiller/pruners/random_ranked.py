@@ -7,35 +7,20 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from prunus.criteria import Criterion
-from prunus.errors import require_count
 from prunus.recipes.distiller.contract import Chosen, Remark
 from prunus.recipes.distiller.noise import RandomLiving
-from prunus.recipes.distiller.structured import FILTERS, Gradual, Settled, StructuredPruner
+from prunus.recipes.distiller.structured import FILTERS, Gradual, Seeded, Settled
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lottery(StructuredPruner):
+class Lottery(Seeded):
     """Base of the two: a seed, and draws among the filters that live.
-
-    Args:
-        seed: of the draws (not in Distiller, which draws from a generator that everything shares).
 
     >>> Lottery.group_types
     ('Filters', '3D')
     """
 
     group_types: ClassVar[Iterable[str]] = FILTERS
-
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        require_count("seed", self.seed, 0)
-        super().__post_init__()
-
-    @property
-    def generator_seed(self) -> int:
-        """The seed of the draws."""
-        return self.seed
 
     def fit(self, chosen: Chosen) -> Iterator[Remark]:
         """Say that zero filters go first."""
