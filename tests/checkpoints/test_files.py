@@ -113,6 +113,24 @@ class Trap:
         return os.mkdir, ("sprung",)
 
 
+def test_a_flipped_bit_anywhere_is_found_or_changes_nothing(tmp_path: Path) -> None:
+    """The directory at the end of the file is read before any checksum: names, flags, sizes."""
+    whole, path = tmp_path / "whole.ckpt", tmp_path / "a.ckpt"
+    state = {"weight": torch.arange(5.0), "nested": {"λ": [1.0, "two"]}}
+    write(whole, state)
+    original = whole.read_bytes()
+    for place in range(0, len(original), 3):
+        damaged = bytearray(original)
+        damaged[place] ^= 1 << place % 8
+        path.write_bytes(damaged)
+        try:
+            found = read(path)
+        except CheckpointError as fault:
+            assert str(path) in str(fault)
+        else:
+            assert torch.equal(found.pop("weight"), state["weight"]) and found == {"nested": state["nested"]}
+
+
 def test_objects_are_refused_and_run_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     torch.save({"trap": Trap()}, "trap.ckpt")

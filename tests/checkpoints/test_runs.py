@@ -130,6 +130,19 @@ def test_a_part_that_refuses_its_state_brings_the_others_back(tmp_path: Path) ->
     refused(tmp_path / "run", fresh, "nothing was changed: .*policies")
 
 
+@pytest.mark.parametrize("lost", ["extra", "kinds", "model", "optimizer", "prunus", "rng", "shapes", "version"])
+def test_a_run_that_has_lost_a_part_says_which(lost: str, tmp_path: Path) -> None:
+    run = parts()
+    save_run(tmp_path / "run.ckpt", **run)
+    state = read(tmp_path / "run.ckpt")
+    del state[lost]
+    write(tmp_path / "run.ckpt", state)
+    before = states(run)
+    with pytest.raises(CheckpointError, match=f"run.ckpt is damaged: it has lost {lost}"):
+        load_run(tmp_path / "run.ckpt", **run)
+    assert same(before, states(run))
+
+
 def test_other_files_and_newer_versions_are_refused(tmp_path: Path) -> None:
     write(tmp_path / "weights", dict(nn.Linear(1, 1).state_dict()))
     refused(tmp_path / "weights", {"model": nn.Linear(1, 1)}, "is not a run of save_run: it holds 'weight', 'bias'")

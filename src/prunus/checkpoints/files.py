@@ -161,7 +161,7 @@ def _require_whole(source: Path) -> None:
     require_file(source)
     with source.open("rb") as file:
         magic = file.read(len(ZIP_MAGIC))
-    if magic == ZIP_MAGIC[: len(magic)] and not zipfile.is_zipfile(source):
+    if magic == ZIP_MAGIC[: len(magic)] and not _has_directory(source):
         size = source.stat().st_size
         raise CheckpointError(
             f"{source} is truncated: {size} bytes without the closing directory, so the program that wrote it was cut "
@@ -171,11 +171,19 @@ def _require_whole(source: Path) -> None:
         _require_checksums(source)
 
 
+def _has_directory(source: Path) -> bool:
+    """Whether the archive was closed; a directory that makes no sense is one, and damaged."""
+    try:
+        return zipfile.is_zipfile(source)
+    except zipfile.BadZipFile:
+        return True
+
+
 def _require_checksums(source: Path) -> None:
     try:
         with zipfile.ZipFile(source) as archive:
             damaged = archive.testzip()
-    except (zipfile.BadZipFile, OSError, NotImplementedError) as fault:
+    except Exception as fault:  # each field of the format that is damaged raises in its own way
         raise CheckpointError(f"{source} is damaged: {fault}. Use another copy of it.") from fault
     if damaged is not None:
         raise CheckpointError(f"{source} is damaged: the checksum of {damaged} is wrong. Use another copy of it.")

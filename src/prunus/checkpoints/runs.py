@@ -18,6 +18,7 @@ from prunus.errors import CheckpointError
 
 FORMAT = "prunus run"
 VERSION = 1
+HOLDS = ("version", "prunus", "extra", "kinds", "model", "rng", "shapes")
 
 
 class Stateful(Protocol):
@@ -125,9 +126,12 @@ def _require_format(path: object, state: Mapping[str, Any]) -> None:
     if state.get("format") != FORMAT:
         keys = ", ".join(map(repr, list(state)[:6]))
         raise CheckpointError(f"{path} is not a run of save_run: it holds {keys}. For weights alone use read().")
-    if state["version"] > VERSION:
-        newer = f"format {state['version']} of prunus {state['prunus']}, this is format {VERSION} of {__version__}"
+    if state.get("version", VERSION) > VERSION:
+        newer = f"format {state['version']} of prunus {state.get('prunus')}, this is format {VERSION} of {__version__}"
         raise CheckpointError(f"{path} was written by a newer version: {newer}. Upgrade prunus.")
+    lost = [name for name in (*HOLDS, *state.get("kinds", ())) if name not in state]
+    if lost:
+        raise CheckpointError(f"{path} is damaged: it has lost {', '.join(lost)}. Use another copy of it.")
 
 
 def _require_parts(path: object, state: Mapping[str, Any], parts: Mapping[str, Any]) -> None:
