@@ -105,6 +105,8 @@ def test_wrong_settings_are_refused(settings, text):
 def test_readings_outside_zero_to_one_are_refused(reading):
     with pytest.raises(SettingError, match="current_sparsity"):
         scheduler().step(reading)
+    with pytest.raises(SettingError, match="last_sparsity"):
+        scheduler().step(0.5, last_sparsity=reading)
 
 
 def test_an_optimizer_that_cannot_be_steered_is_named():

@@ -14,6 +14,7 @@ from prunus.regularizers import RegL1
 from prunus.scheduler import CompressionScheduler
 from prunus.schedules import OneShot
 from prunus.steering import AdditiveLambda, LambdaScheduler
+from prunus.steering._loop import PATIENCE
 from prunus.steering.feedback import BOOST, LOOKAHEAD
 from prunus.window import Window
 from tests import models
@@ -89,7 +90,7 @@ def test_inside_its_zone_the_factor_is_damped():
 
 
 def test_update_frequency_and_warm_up_leave_lambda_alone_in_between():
-    steered = scheduler(update_frequency=3, warmup_steps=4)
+    steered = scheduler(update_frequency=3, warmup_steps=3)
     moved = [steered.step(0.5) for _ in range(9)]
     assert moved[:5] == [0.01] * 5 and moved[5] == moved[7] == pytest.approx(0.011)
     assert moved[8] == pytest.approx(0.0121)
@@ -116,6 +117,7 @@ class TestEpochs:
     def test_a_list_of_targets_is_copied_and_stays_a_list(self):
         targets = (0.5, 0.9)
         steered = scheduler(target_sparsity=targets)
+        assert steered.target == 0.5  # that of the first epoch, before any has begun
         assert steered.target_sparsity == [0.5, 0.9] and steered.get_state()["target_sparsity"] == [0.5, 0.9]
         state = steered.get_state()
         state["target_sparsity"].append(0.1)
@@ -128,7 +130,7 @@ class TestResumedStates:
         old.step(0.5)
         with pytest.warns(NoEffect) as said:
             new.load_state(old.get_state())
-        assert len(said) == 1
+        assert [warning.filename for warning in said] == [__file__]
         text = str(said[0].message)
         assert "target_sparsity=0.9 of the resumed state, not 0.95" in text and "max_lambda=1000.0" in text
         assert new.get_state() == old.get_state()
@@ -160,6 +162,25 @@ class TestWarnings:
             for _ in range(50):
                 for reading in (0.99,) * 5 + (0.5,):
                     steered.step(reading)
+
+    @pytest.mark.parametrize(("bound", "reading"), [("min_lambda", 0.99), ("max_lambda", 0.5)])
+    def test_a_bound_counts_from_the_tenth_update_and_only_while_the_target_is_missed(self, bound, reading):
+        steered = scheduler(**{bound: 0.01})
+        for missed in [0.9] * PATIENCE + [reading] * (PATIENCE - 1):
+            assert steered.step(missed) == 0.01
+        with pytest.warns(NoEffect, match=f"stopped at {bound}") as said:
+            steered.step(reading)
+        assert [warning.filename for warning in said] == [__file__]
+
+    def test_a_point_is_the_miss_that_is_told(self):
+        optimizer = AdaBreg([torch.ones(2, requires_grad=True)], reg=RegL1(0.1))
+        steered = scheduler()
+        for reading in (0.8901, 0.9099):
+            steered.step(reading)
+            steered.finish(optimizer)
+        steered.step(0.8899)
+        with pytest.warns(NoEffect):
+            steered.finish(optimizer)
 
     def test_a_run_that_ends_short_of_its_target_says_what_to_try(self):
         with pytest.warns(NoEffect, match="steering ended at the sparsity .*raise acceleration_factor.*longer window"):
