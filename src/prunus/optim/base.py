@@ -20,7 +20,7 @@ from prunus.optim._buckets import CACHE_BYTES, buckets
 from prunus.optim._eager import eagerly
 from prunus.optim._fused import FusedGroup, Rule, obstacle
 from prunus.optim._plain import Loading, plain_group
-from prunus.optim.checks import misfits, parameter_name, raise_all, require_not_captured
+from prunus.optim.checks import misfits, parameter_name, raise_all, require_not_captured, shared
 from prunus.optim.decay import decayed
 from prunus.optim.lambda_change import settle_
 from prunus.optim.mirror import dual_dtype, follow_, start_dual
@@ -108,7 +108,11 @@ class BregmanOptimizer(Optimizer):
             SettingError(fault) for fault in setting_faults(group, self.defaults, f"group {index}: ")
         ]
         group.setdefault("reg", deepcopy(self.defaults["reg"]))
-        super().add_param_group(group)
+        try:
+            super().add_param_group(group)
+        except ValueError as fault:
+            raise_all(type(self).__name__, list(shared([*self.param_groups, group])))
+            raise SettingError(f"{type(self).__name__}: group {index}: {fault}") from fault
         faults += misfits(self.param_groups, index, self._obstacle)
         if self._found is not None:
             self._found += faults

@@ -60,6 +60,20 @@ def misfits(
             yield SettingError(f'{name} cannot be stepped by implementation="fused": {reason}. Take "auto"')
 
 
+def shared(groups: Sequence[dict[str, Any]]) -> Iterator[PrunusError]:
+    """Yield the parameters of the last group that an earlier one holds too: two rules would move them.
+
+    >>> weight = torch.zeros(1)
+    >>> [str(fault) for fault in shared([{"params": [weight]}, {"params": [weight]}])]
+    ['parameter 0 of group 1 is parameter 0 of group 0 too; leave one out']
+    """
+    *others, last = groups
+    held = {id(p): parameter_name(group, index, p) for index, group in enumerate(others) for p in group["params"]}
+    for p in last["params"]:
+        if id(p) in held:
+            yield SettingError(f"{parameter_name(last, len(others), p)} is {held[id(p)]} too; leave one out")
+
+
 def _refusal(reg: Regularizer, parameter: Tensor) -> str:
     """Return why a regularizer cannot take a parameter, or nothing."""
     try:
