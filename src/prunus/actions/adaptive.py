@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from prunus.actions._pace import MODES, Mode, Pace
+from prunus.actions._wrapping import Wrapping
 from prunus.actions.base import Action, Bound, Moment, Site
 from prunus.errors import NoEffect, SettingError, did_you_mean, require_count, require_known, require_number
 
 
 @dataclass(frozen=True)
-class Adaptive(Action):
+class Adaptive(Wrapping):
     r"""Move another action along its schedule only while a metric stays within a budget; else hold, then go slower.
 
     At every firing of the window, with m the metric that the last ``epoch_end`` brought and r its reference:
@@ -60,7 +61,6 @@ class Adaptive(Action):
     ramps: ClassVar[bool] = False
     needs_progress = False
 
-    action: Action
     metric: str
     budget: float
     mode: Mode = "max"
@@ -83,26 +83,6 @@ class Adaptive(Action):
         require_count("patience", self.patience, 0)
         if self.reference is not None:
             require_number("reference", self.reference, -math.inf)
-
-    @property
-    def moment(self) -> Moment:  # type: ignore[override]
-        """That of the action."""
-        return self.action.moment
-
-    @property
-    def moments(self) -> tuple[Moment, ...]:
-        """Those of the action."""
-        return self.action.moments
-
-    @property
-    def unit(self) -> str:  # type: ignore[override]
-        """That of the action."""
-        return self.action.unit
-
-    @property
-    def claims(self) -> str:  # type: ignore[override]
-        """What the action moves."""
-        return self.action.claims
 
     def bind(self, site: Site) -> Bound:
         """Bind the action."""

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from prunus.actions import Action, Bound, Moment, Site
+from prunus.actions import Bound, Site
+from prunus.actions._wrapping import Wrapping
 from prunus.errors import NoEffect, RunError
 from prunus.policy import Policy
 from prunus.scheduler import CompressionScheduler
@@ -16,7 +17,7 @@ from prunus.window import Span
 
 
 @dataclass(frozen=True, eq=False)
-class Understudy(Action):
+class Understudy(Wrapping):
     """Stands in for an action: due whenever that is, it needs no model and does nothing.
 
     >>> from prunus.actions import Prune
@@ -25,32 +26,10 @@ class Understudy(Action):
     True
     """
 
-    action: Action
-
-    @property
-    def moment(self) -> Moment:  # type: ignore[override]
-        """That of the action, as all that follows."""
-        return self.action.moment
-
-    @property
-    def moments(self) -> tuple[Moment, ...]:
-        """When it is due."""
-        return self.action.moments
-
-    @property
-    def unit(self) -> str:  # type: ignore[override]
-        """The unit of its window."""
-        return self.action.unit
-
     @property
     def title(self) -> str:
         """Its name in messages."""
         return self.action.title
-
-    @property
-    def claims(self) -> str:  # type: ignore[override]
-        """What it moves."""
-        return self.action.claims
 
     @property
     def needs_progress(self) -> bool:  # type: ignore[override]
