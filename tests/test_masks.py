@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from prunus._bits import pack, unpack
 from prunus.errors import CheckpointError, SelectionError, SparsityDecreaseError, StructureError
-from prunus.masks import MaskStore, pack, unpack
+from prunus.masks import MaskStore
 from prunus.select import targets
 from prunus.structures import Block, Column, Element, Row
 from tests import models
@@ -215,3 +216,60 @@ def test_a_released_target_is_dense_again() -> None:
     store.apply_()
     assert "weight" not in store
     assert torch.equal(model.weight, before)
+
+
+def saved(model, mask):
+    other = store_of(model)
+    other.update({"0.weight": mask})
+    return other.state_dict()
+
+
+MOVES = {
+    "group": lambda store, model, mask: store.prune_groups(Row(), {"0.weight": mask[:, 0].clone()}),
+    "load": lambda store, model, mask: store.load_state_dict(saved(model, mask)),
+    "move": lambda store, model, mask: model.to(torch.float64 if mask[0, 0] else torch.bfloat16),
+    "none": lambda store, model, mask: None,
+    "release": lambda store, model, mask: store.release(["0.weight"]),
+    "tighten": lambda store, model, mask: store.tighten({"0.weight": mask.clone()}),
+    "update": lambda store, model, mask: store.update({"0.weight": mask}, regrow=True),
+}
+EFFECTS = {
+    "group": lambda old, mask: old & mask[:, :1],
+    "load": lambda old, mask: mask,
+    "release": lambda old, mask: torch.ones_like(mask),
+    "tighten": lambda old, mask: old & mask,
+    "update": lambda old, mask: mask,
+}
+
+
+@given(st.lists(st.tuples(st.sampled_from(sorted(MOVES)), st.integers(0, 99)), min_size=1, max_size=8))
+def test_after_any_history_the_masks_of_now_are_applied(kernels, history):
+    model = models.mlp()
+    store, expected = store_of(model), torch.ones(16, 8, dtype=torch.bool)
+    for move, seed in history:
+        mask = torch.rand(16, 8, generator=torch.Generator().manual_seed(seed)) < 0.8
+        MOVES[move](store, model, mask)
+        expected = EFFECTS.get(move, lambda old, mask: old)(expected, mask)
+        with torch.no_grad():
+            model[0].weight.fill_(1.0)
+        store.apply_()
+        assert torch.equal(model[0].weight != 0, expected) and torch.equal(store["0.weight"], expected)
+
+
+def test_pruning_between_forward_and_backward_is_noticed():
+    model = models.mlp()
+    store = store_of(model)
+    for _ in range(2):  # without a mask, then in place
+        loss = model[0].weight.square().sum()
+        store.prune_groups(Row(), {"0.weight": torch.arange(16) > 3})
+        with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+            loss.backward()
+
+
+def test_two_names_may_share_the_memory_of_one_mask():
+    model = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
+    store, mask = store_of(model), torch.eye(4, dtype=torch.bool)
+    store.tighten({"0.weight": mask, "1.weight": mask})
+    store.apply_()
+    for layer in model:
+        assert torch.equal(layer.weight != 0, torch.eye(4, dtype=torch.bool))

@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.hooks import RemovableHandle
 
 from prunus import _native
+from prunus._bits import pack, unpack
 from prunus._native import ranking
 from prunus._pieces import CHUNK, WORD, clear_, lost, one_thread
 from prunus.errors import CheckpointError, Faults, SelectionError, SparsityDecreaseError, StructureError, did_you_mean
@@ -250,24 +250,3 @@ def _apart(masks: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {
         name: mask.clone() if times[mask.untyped_storage().data_ptr()] > 1 else mask for name, mask in masks.items()
     }
-
-
-def pack(flags: Tensor) -> Tensor:
-    """Pack a bool tensor into a flat uint8 tensor, eight flags a byte, first flag in the highest bit.
-
-    >>> pack(torch.tensor([True, False, True]))
-    tensor([160], dtype=torch.uint8)
-    """
-    return torch.from_numpy(np.packbits(flags.detach().cpu().contiguous().numpy().reshape(-1)))
-
-
-def unpack(packed: Tensor, shape: list[int]) -> Tensor:
-    """Unpack what :func:`pack` made into a bool tensor of ``shape``; too few bytes raise CheckpointError.
-
-    >>> unpack(torch.tensor([160], dtype=torch.uint8), [3])
-    tensor([ True, False,  True])
-    """
-    count = int(np.prod(shape, dtype=np.int64))
-    if packed.numel() != (count + 7) // 8:
-        raise CheckpointError(f"a packed mask holds {packed.numel()} bytes, expected {(count + 7) // 8} for {shape}")
-    return torch.from_numpy(np.unpackbits(packed.numpy(), count=count).astype(bool)).reshape(shape)

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
+from prunus._bits import unpack
 from prunus.checkpoints.formats import read_file
 from prunus.checkpoints.fused import Pair, pairs_of
 from prunus.checkpoints.parts import parts_of
 from prunus.checkpoints.torch_format import MASK, ORIG
-from prunus.masks import unpack
 from prunus.measure import Count, count
 
 

@@ -7,9 +7,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from prunus._bits import pack, unpack
 from prunus.errors import CheckpointError, Faults, SelectionError, did_you_mean
 from prunus.iterative.layers import unwrapped
-from prunus.masks import MaskStore, pack, unpack
+from prunus.masks import MaskStore
 from prunus.select import Target, explain
 
 

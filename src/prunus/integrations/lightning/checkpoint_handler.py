@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
+from prunus._bits import unpack
 from prunus.checkpoints.adapt import adapt
 from prunus.checkpoints.mask_intake import take_masks
 from prunus.checkpoints.optimizer_order import Built
@@ -21,7 +22,7 @@ from prunus.checkpoints.torch_format import ORIG, places
 from prunus.errors import SettingError, require_known
 from prunus.integrations import torch_prune
 from prunus.integrations.lightning.compression import Compression
-from prunus.masks import MaskStore, unpack
+from prunus.masks import MaskStore
 
 
 class PrunedCheckpointHandler(Callback):

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from prunus.masks import MaskStore, pack, unpack
+from prunus._bits import pack, unpack
+from prunus.masks import MaskStore
 from prunus.select import Target
 
 PRUNER = "pruner"
