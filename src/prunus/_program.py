@@ -83,7 +83,7 @@ class Program(list[RunningPolicy]):
                 text = f"{policy.policy.name} had no effect: the loop never called scheduler.loss(loss)"
                 warnings.warn(text, NoEffect, stacklevel=3)
             else:
-                policy.warn_if_idle()
+                policy.warn_if_short()
 
     @property
     def parameters(self) -> list[Tensor]:

@@ -73,17 +73,18 @@ class RunningPolicy:
         self.span: Span | None = None
         self.fired = 0
         self.begun = False
-        self._out_of_reach = False
+        self._out_of_reach = self._cut = False  # what resolving has warned of already
 
     def resolve(self, totals: Mapping[str, int | None]) -> None:
         """Fix the span for a run of known length; warn NoEffect when the run ends before the goal of the window."""
         total = totals[self.window.unit]
         span = self.span = self.window.resolve(total)
-        self._out_of_reach = total is not None and span.start >= total  # resolving has warned already
+        self._out_of_reach = total is not None and span.start >= total
         if self.policy.action.needs_progress:
             span.firings()  # raises now, not in the middle of a step, when the length of the run is unknown
         aims = self.policy.action.needs_progress and self.policy.action.ramps
-        if aims and total is not None and span.start < total and not span.reaches_final(total):
+        self._cut = aims and total is not None and span.start < total and not span.reaches_final(total)
+        if self._cut:
             warnings.warn(
                 f"{self.policy.name} does not reach its end: the run has only {total} {self.window.unit}s",
                 NoEffect,
@@ -122,10 +123,14 @@ class RunningPolicy:
         self.bound.fire(time, progress)
         self.fired += 1
 
-    def warn_if_idle(self) -> None:
-        """Warn NoEffect at the end of a run in which the policy never acted."""
-        if not self.fired and not self._out_of_reach:
-            warnings.warn(f"{self.policy.name} never acted in this run", NoEffect, stacklevel=2)
+    def warn_if_short(self) -> None:
+        """Warn NoEffect at the end of a run in which the policy never acted, or did not come to its goal."""
+        if not self.fired:
+            if not self._out_of_reach:
+                warnings.warn(f"{self.policy.name} never acted in this run", NoEffect, stacklevel=2)
+        elif (missed := self.bound.missed()) and not self._cut:
+            text = f"{self.policy.name} was left at {missed}, since the run ended before"
+            warnings.warn(text, NoEffect, stacklevel=2)
 
     def clashes(self, other: RunningPolicy) -> bool:
         """Whether both would move the same thing in the same stretch of the run."""

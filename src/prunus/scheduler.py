@@ -90,13 +90,16 @@ class CompressionScheduler:
         self.step = 0
         self.step_in_epoch = 0
         self.history: list[dict[str, float]] = []
-        self._started = self._in_epoch = self._ready = self._saw_loss = False
+        self._started = self._in_epoch = self._ready = self._saw_loss = self._finished = False
         self._penalty: Tensor | None = None
         self._warned_of_length = False
         self._handles = [] if optimizer is None else self._hang_on(optimizer)
 
     def epochs(self, total: int) -> Iterator[int]:
-        """Yield the epochs of a run of ``total``, beginning each; after a resume, go on where the saved run was."""
+        """Yield the epochs of a run of ``total``, beginning each; after a resume, go on where the saved run was.
+
+        A loop that is left with ``break`` may go on later; where it does not, call :meth:`finish`.
+        """
         require_count("epochs", total)
         if self.total_epochs not in (None, total):
             raise RunError(f"the run was said to have {self.total_epochs} epochs, now {total}")
@@ -120,7 +123,7 @@ class CompressionScheduler:
         if epoch is not None and epoch != self.epoch:
             raise RunError(f"epoch {epoch} was begun, expected {self.epoch}")
         self._start()
-        self._in_epoch = True
+        self._in_epoch, self._finished = True, False
         for policy in self.policies:
             policy.bound.epoch_begin(self.epoch)
         self._fire(Moment.BEFORE, "epoch")
@@ -173,18 +176,21 @@ class CompressionScheduler:
         self._before_update()
         self._after_step()
 
-    def epoch_end(self, metrics: Mapping[str, float] | None = None) -> None:
+    def epoch_end(self, metrics: Mapping[str, float] | None = None, *, broken_off: bool = False) -> None:
         """End the epoch: fire what is due, add a row to ``history``, warn about policies that had no effect.
 
         Args:
             metrics: figures of the epoch, such as the validation accuracy, kept in the row and told to every policy.
+            broken_off: whether training stopped inside the epoch: then it is short on purpose, and no goal that lies
+                behind is made good at once.
         """
         self._ensure_epoch()
         for policy in self.policies:
             policy.bound.epoch_end(metrics or {})
         self._fire(Moment.AFTER, "epoch")
-        self._warn_of_length()
-        if self.epoch + 1 == self.total_epochs:
+        if not broken_off:
+            self._warn_of_length()
+        if not broken_off and self.epoch + 1 == self.total_epochs:
             self.policies.complete(self.step, self._total_steps)
         self._enforce()
         row = {"epoch": self.epoch, "step": self.step, **self.metrics(), **(metrics or {})}
@@ -196,8 +202,13 @@ class CompressionScheduler:
             self.finish()
 
     def finish(self) -> None:
-        """Warn about every policy that never acted or missed its goal; the last ``epoch_end`` calls it."""
-        self.policies.finish(self._saw_loss)
+        """Say that the run is over: warn, once, about every policy that never acted or missed its goal.
+
+        The last ``epoch_end`` calls it; a loop that stops earlier has to. Training may go on nevertheless.
+        """
+        if not self._finished:
+            self._finished = True
+            self.policies.finish(self._saw_loss)
 
     def count(self) -> Count:
         """Return the zeros and the total of all weights that some policy acts on."""
@@ -262,6 +273,7 @@ class CompressionScheduler:
         self._saw_loss, penalty = state["loss"]
         self._penalty = None if penalty is None else torch.tensor(penalty)
         self.history = [dict(row) for row in state["history"]]
+        self._finished = False
         if self._started:
             self.policies.begin(self.epoch, self.step)
 

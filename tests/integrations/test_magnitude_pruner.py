@@ -16,7 +16,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from prunus.errors import LayerCollapse, RunError, SelectionError, SettingError, SparsityDecreaseError
+from prunus.errors import LayerCollapse, NoEffect, RunError, SelectionError, SettingError, SparsityDecreaseError
 from prunus.integrations.lightning import MagnitudePruner, SafeModelPruning
 from tests.e2e.comparing import differences
 from tests.integrations.pruning_runs import BATCHES, INPUTS, OUTPUTS, WEIGHTS, Counting, Pictures, fit
@@ -306,7 +306,9 @@ def test_a_resumed_run_that_asks_for_less_says_what_it_had_and_what_it_would_hav
         resume(amount=0.5)
     resume(amount=0.8)
     saver = ModelCheckpoint(dirpath=tmp_path / "half", save_last=True)
-    fit(tmp_path, [MagnitudePruner(amount=0.8, scheduled_pruning=True, epochs_to_ramp=4), Stop(2), saver], max_epochs=4)
+    pruner = MagnitudePruner(amount=0.8, scheduled_pruning=True, epochs_to_ramp=4)
+    with pytest.warns(NoEffect, match="left at"):
+        fit(tmp_path, [pruner, Stop(2), saver], max_epochs=4)
     with pytest.raises(SparsityDecreaseError, match=r"old 0\.3\d+, new 0\.2\d+ \(applied amount 0\.8\)"):
         fit(
             tmp_path,
@@ -338,5 +340,6 @@ def test_resuming_in_the_ramp_ends_the_same(kind: Any, name: str, amount: float,
         return dict(fit(tmp_path, [kind(name, **settings), *others], max_epochs=6, **more).state_dict())
 
     whole = run()
-    run(Stop(2), ModelCheckpoint(dirpath=tmp_path, save_last=True))
+    with pytest.warns(NoEffect, match="left at"):
+        run(Stop(2), ModelCheckpoint(dirpath=tmp_path, save_last=True))
     assert list(differences(whole, run(ckpt_path=tmp_path / "last.ckpt"))) == []

@@ -78,6 +78,10 @@ class Bound:
     def finish(self) -> None:
         """Take note that the run is over, and warn where the goal was missed."""
 
+    def missed(self) -> str:
+        """Return how far short of its goal the last firing fell, as in "sparsity 0.5 of 0.9"; empty at the goal."""
+        return ""
+
     def metrics(self) -> dict[str, float]:
         """Return figures for a log, by name."""
         return {}

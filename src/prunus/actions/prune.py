@@ -172,6 +172,11 @@ class _Pruning(Bound):
             kept = exactly_in_rows(sets, stay, among=among)
             mask[part] = structure.join(kept.view(-1, 1), mask[part].shape)
 
+    def missed(self) -> str:
+        """Return the sparsity that was asked for last, where the schedule goes on to another."""
+        asked, final = self.counts.asked_sparsity, self.action.schedule.final
+        return "" if math.isclose(asked, final) else f"sparsity {asked:.4g} of {final:.4g}"
+
     def metrics(self) -> dict[str, float]:
         """Return the sparsity last asked for and the one achieved, in members of the structure."""
         achieved = self.counts.achieved / max(1, self.counts.total)

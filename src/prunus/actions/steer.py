@@ -89,6 +89,10 @@ class _Steering(Bound):
         """Let the steering say whether its target was missed."""
         self.steering.finish(self.optimizer)
 
+    def missed(self) -> str:
+        """Return how far short of its goal the steering's schedule ended."""
+        return self.steering.missed()
+
     def metrics(self) -> dict[str, float]:
         """Return the steering's figures, and λ itself."""
         strength = max(float(member.group["reg"].lamda) for member in self.optimizer.regularized())

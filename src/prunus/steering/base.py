@@ -48,6 +48,10 @@ class Steering(ABC):
     def finish(self, optimizer: BregmanOptimizer) -> None:
         """Say, when the run is over, what was asked and missed; does nothing unless overridden."""
 
+    def missed(self) -> str:
+        """Return how far short of its target the schedule was left, as in "sparsity 0.5 of 0.9"; empty there."""
+        return ""
+
     def metrics(self) -> dict[str, float]:
         """Return figures for a log, by name."""
         return {}

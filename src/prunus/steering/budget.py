@@ -145,6 +145,11 @@ class SparsityBudget(Steering):
             self._warned = warn_of_gaps(optimizer, self.target, missing)
         self._figures = {"budget_sparsity": self.sparsity_at(progress), "budget_survivors": float(survivors)}
 
+    def missed(self) -> str:
+        """Return the scheduled sparsity of the last step, where the ramp goes on to another."""
+        asked = self._figures.get("budget_sparsity", self.target)
+        return "" if math.isclose(asked, self.target) else f"sparsity {asked:.4g} of {self.target:.4g}"
+
     def metrics(self) -> dict[str, float]:
         """Return the scheduled sparsity and the number of survivors after the last step."""
         return dict(self._figures)

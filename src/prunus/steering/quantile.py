@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -113,6 +114,11 @@ class QuantileLambda(Steering):
         """Warn NoEffect about steered weights that never had a gradient, and so took no part."""
         if not self._warned:
             self._warned = warn_of_gaps(optimizer, self.target, missing=0)
+
+    def missed(self) -> str:
+        """Return the sparsity that was asked for last, where the ramp goes on to another."""
+        asked = self._figures.get("asked_sparsity", self.target)
+        return "" if math.isclose(asked, self.target) else f"sparsity {asked:.4g} of {self.target:.4g}"
 
     def metrics(self) -> dict[str, float]:
         """Return λ (the largest, where structures differ), the asked sparsity and the survivors of the last update."""

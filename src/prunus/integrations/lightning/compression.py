@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from prunus.errors import CheckpointError, RunError, SettingError, require_count
+from prunus.integrations._first_process import said_once
 from prunus.integrations._gradients import add_gradient_
 from prunus.integrations._root import part_of
 from prunus.integrations.lightning import random_state, run_length
@@ -174,7 +175,7 @@ class Compression(Callback):
             return
         self._enter(trainer)
         theirs = self._figures.take(trainer)
-        self._end_epoch(trainer)
+        self._end_epoch(trainer, broken_off=not trainer.is_last_batch)
         row = self._running.history[-1]
         figures = {name: row[name] for name in row if name not in theirs and name not in ("epoch", "step")}
         self._log(pl_module, figures, every_step=False, sync=trainer.world_size > 1)
@@ -183,9 +184,11 @@ class Compression(Callback):
             rank_zero_info(f"prunus, epoch {trainer.current_epoch}: {shown}")
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """End the last epoch if Lightning did not, as after a checkpoint on the last batch of the run."""
+        """End the last epoch if Lightning did not, as after a checkpoint on the last batch, and the run if it did."""
         if self._in_epoch:
             self._end_epoch(trainer)
+        with said_once(trainer.is_global_zero):
+            self._running.finish()
 
     def adopt(self, masks: Mapping[str, Tensor]) -> None:
         """Go on with a run that another program pruned, from these masks; to be called between setup and training."""
@@ -248,8 +251,9 @@ class Compression(Callback):
             self._in_epoch = True
             self._refuse_clashes(trainer)
 
-    def _end_epoch(self, trainer: Trainer) -> None:
-        self._running.epoch_end(self._figures.kept)
+    def _end_epoch(self, trainer: Trainer, *, broken_off: bool = False) -> None:
+        with said_once(trainer.is_global_zero):
+            self._running.epoch_end(self._figures.kept, broken_off=broken_off)
         self._in_epoch = False
         self._figures.clear(trainer)
 

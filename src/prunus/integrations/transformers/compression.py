@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from prunus.errors import RunError
+from prunus.integrations._first_process import said_once
 from prunus.integrations._gradients import add_gradient_
 from prunus.integrations._root import part_of
 from prunus.integrations.transformers import files, rates, run_length
@@ -161,9 +162,11 @@ class Compression(TrainerCallback):  # type: ignore[misc]  # transformers is Any
             self._end_epoch(state)
 
     def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """End the last epoch if its evaluation never came."""
+        """End the last epoch if its evaluation never came, and the run if Trainer stopped it before its time."""
         if self._in_epoch:
             self._end_epoch(state)
+        with said_once(state.is_world_process_zero):
+            self._running.finish()
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Write the scheduler's state beside the checkpoint."""
@@ -185,7 +188,9 @@ class Compression(TrainerCallback):  # type: ignore[misc]  # transformers is Any
             self._end_epoch(state)
 
     def _end_epoch(self, state: TrainerState) -> None:
-        self._running.epoch_end(self._figures)
+        broken_off = self._running.steps_per_epoch is not None and state.epoch % 1 != 0  # its length is a whole 1
+        with said_once(state.is_world_process_zero):
+            self._running.epoch_end(self._figures, broken_off=broken_off)
         row, known = self._running.history[-1], {*self._figures, "epoch", "step"}
         figures = {f"prunus/{name}": value for name, value in row.items() if name not in known}
         state.log_history.append({**figures, "epoch": state.epoch, "step": state.global_step})

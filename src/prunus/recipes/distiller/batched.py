@@ -53,14 +53,14 @@ class BatchedScheduler(CompressionScheduler):
         if not any(bound.needs_minibatches for bound in self._active()):
             self.masks.apply_()
 
-    def epoch_end(self, metrics: Mapping[str, float] | None = None) -> None:
+    def epoch_end(self, metrics: Mapping[str, float] | None = None, *, broken_off: bool = False) -> None:
         """End the epoch; learning rates change once the figures of the epoch are taken."""
         self._ensure_epoch()
         epoch, acting = self.epoch, self._active()
         for bound in acting:
             bound.close_epoch(epoch)
         self._batch = self._half = None
-        super().epoch_end(metrics)
+        super().epoch_end(metrics, broken_off=broken_off)
         for bound in acting:
             bound.epoch_over(epoch, metrics)
 

@@ -200,6 +200,10 @@ class PruningBound(PolicyBound):
             if self.args.keep_mask:
                 self.masks.enforce(PRUNER, self.owner)
 
+    def missed(self) -> str:
+        """Return how far a gradual pruner has come, where that is not to its end."""
+        return f"{self.progress:.0%} of the way" if self.action.ramps and self.progress < 1.0 else ""
+
     def metrics(self) -> dict[str, float]:
         """Return the sparsity of the policy's masks, whether or not they are in force."""
         kept = [layer.mask for layer in self.masks.layers(PRUNER, self.owner).values()]
