@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,16 @@ def test_a_recipe_of_distillers_and_a_policy_that_never_acts() -> None:
     lines = found.output.splitlines()
     assert lines[0] == "mixed_alexnet.yaml: 3 policies over 20 epochs"
     assert lines[1].startswith("✕ policy 3, ExponentialLR, never acts: begins with epoch 24")
+
+
+@pytest.mark.parametrize("recipe", [GRADUAL, MIXED], ids=["native", "distiller"])
+def test_nothing_of_the_compiler_is_loaded(recipe: Path) -> None:
+    """Any optimizer of torch's own loads all of torch.compile when it is made: a second, and nothing trains here."""
+    code = "import sys; from prunus.cli import app; app(sys.argv[1:], standalone_mode=False); "
+    code += "sys.exit('torch._dynamo' in sys.modules)"
+    command = [sys.executable, "-c", code, "timeline", str(recipe), "--epochs", "8"]
+    ran = subprocess.run(command, capture_output=True, text=True)
+    assert (ran.returncode, ran.stderr) == (0, "")
 
 
 @pytest.mark.usefixtures("code")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import isclose
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -26,13 +26,20 @@ class Set(NamedTuple):
     opening: tuple[float, float] | None = None
 
 
+class _OneWeight(torch.optim.Optimizer):
+    """Takes groups without torch's own way of it, which loads all of torch.compile first: a second, for nothing."""
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        self.param_groups.append({**self.defaults, **param_group})
+
+
 def one_weight(lr: float) -> torch.optim.Optimizer:
-    """Return an optimizer of one weight.
+    """Return an optimizer of one weight, which has rates and takes no steps.
 
     >>> one_weight(0.5).param_groups[0]["lr"]
     0.5
     """
-    return torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=lr, momentum=0.9)
+    return _OneWeight([nn.Parameter(torch.zeros(1))], {"lr": lr, "momentum": 0.9})
 
 
 def rates_of(
