@@ -21,4 +21,16 @@ def test_a_row_trains(row) -> None:
 def test_a_fifth_of_the_digits_is_held_out() -> None:
     train, seen, test, unseen = anchor.digits(0)
     assert (len(train), len(test)) == (1437, 360) and (len(seen), len(unseen)) == (1437, 360)
-    assert train.dtype == test.dtype == torch.float32 and float(train.min()) == -1.0
+    assert train.dtype == test.dtype == torch.float32
+
+
+def test_pixels_are_standardised_by_what_is_trained_on() -> None:
+    train, _, test, _ = anchor.digits(0)
+    assert float(train.mean()) == pytest.approx(0.0, abs=1e-6) and float(train.std()) == pytest.approx(1.0, abs=1e-6)
+    assert float(train.min()) == float(test.min()) and float(train.max()) == float(test.max())
+    assert 0.0 < abs(float(test.mean())) < 0.1
+
+
+def test_each_weight_lives_by_a_draw_of_its_own() -> None:
+    counts = [sum(int(layer.weight.count_nonzero()) for layer in anchor.network(seed)[::2]) for seed in range(8)]
+    assert len(set(counts)) > 1 and abs(sum(counts) / 8 - 296) < 30
