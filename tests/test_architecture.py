@@ -11,6 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 PACKAGE = ROOT / "src" / "prunus"
+WAY = re.compile(r"^- `(?P<folder>[\w/]+)`: (?P<way>.+?)(?=^- |^$)", re.MULTILINE | re.DOTALL)
 ROW = re.compile(r"^\| `(?P<module>\w+)` \| (?P<purpose>.+) \| (?P<tests>.+) \|$", re.MULTILINE)
 
 
@@ -42,6 +43,20 @@ def faults(page: str) -> list[str]:
 
 def test_the_table_is_true() -> None:
     assert faults(PAGE) == []
+
+
+def strangers(page: str) -> list[str]:
+    """Return the files named in the ways through large folders that are not there."""
+    ways = [(found["folder"], re.findall(r"`(\w+)`", found["way"])) for found in WAY.finditer(page)]
+    assert len(ways) >= 4
+    return [
+        f"{folder}/{name}" for folder, names in ways for name in names if not (PACKAGE / folder / f"{name}.py").exists()
+    ]
+
+
+def test_the_ways_through_large_folders_exist() -> None:
+    assert strangers(PAGE) == []
+    assert strangers(PAGE.replace("`mirror`", "`mirrors`")) == ["optim/mirrors"]
 
 
 def test_every_module_has_tests() -> None:
