@@ -5,8 +5,12 @@ from functools import partial
 import pytest
 import torch
 
-from prunus.regularizers import RegL1
-from prunus.steering import LambdaScheduler, QuantileLambda, SparsityBudget
+from prunus.criteria import Magnitude
+from prunus.regularizers import GroupLasso, RegL1
+from prunus.schedules import Linear
+from prunus.steering import LambdaScheduler, QuantileLambda, SparsityBudget, _survivors
+from prunus.steering.quantile import quantile
+from prunus.structures import Filter
 from tests.laws import steering as laws
 from tests.laws.test_steering import OPTIMIZERS, problem
 
@@ -120,6 +124,29 @@ def test_a_memory_that_is_not_saved_is_caught():
     with pytest.raises(AssertionError):
         make = partial(ForgetsItsReading, 0.02, 0.75, anti_windup=True)
         laws.law_resume_equals_uninterrupted(make, MAKE, *problem([(8, 8)]), stop=10)
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("BUMP", 2 * _survivors.BUMP),
+        ("SIZE", Magnitude(p=2.0)),  # long groups outlive short ones
+        ("shortened", lambda duals, length: duals),  # the dropped come back at the next step
+        ("_nearness", _survivors.dual_lengths),  # long groups return before short ones
+    ],
+)
+def test_a_budget_that_chooses_or_moves_other_groups_is_caught(name, wrong, monkeypatch):
+    monkeypatch.setattr(_survivors, name, wrong)
+    budget = SparsityBudget(0.3, Linear(0.3, initial=0.8), ramp=0.4, room_until=0.4, period=5)
+    weights, gradients = problem([(6, 2, 1), (4, 10, 5, 5)], steps=40)
+    with pytest.raises(AssertionError):
+        laws.law_budget_follows_its_twin(budget, OPTIMIZERS["linbreg"](GroupLasso), weights, gradients, Filter())
+
+
+def test_a_quantile_stronger_than_needed_is_caught(monkeypatch):
+    monkeypatch.setattr("prunus.steering.quantile.quantile", lambda pool, asked: 1.001 * quantile(pool, asked))
+    with pytest.raises(AssertionError):
+        laws.law_exactly_as_many_live_as_asked(QuantileLambda(0.75), MAKE, *problem([(10, 10)]), laws.elements)
 
 
 def test_a_draw_is_caught():

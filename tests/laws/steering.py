@@ -11,6 +11,8 @@ import torch
 
 from prunus.errors import NoEffect, SettingError
 from prunus.measure import count, sparsity
+from prunus.steering.budget import room_at
+from tests.twins.steering import budget_of_groups
 
 EPOCH = 10
 """Steps an epoch."""
@@ -133,10 +135,54 @@ def law_budget_is_never_exceeded_and_met_at_the_end(budget, make_optimizer, weig
             assert alive == total - int(budget.target * total * (1 + 1e-12)), step
 
 
+def law_budget_follows_its_twin(budget, make_optimizer, weights, gradients, structure):
+    """The smallest go and the nearest come back, group by group, each with its dual; now and then λ kills too many."""
+    optimizer, changed = make_optimizer(weights), set()
+    for step, slopes in enumerate(gradients):
+        for weight, slope in zip(weights, slopes, strict=True):
+            weight.grad = slope.to(weight.dtype)
+        reg = optimizer.param_groups[0]["reg"]
+        reg.lamda = 3.0 if step % 7 == 6 else 0.02
+        optimizer.step()
+        duals, progress = [optimizer.state[weight]["sub_grad"] for weight in weights], step / (len(gradients) - 1)
+        theta, v = as_lists(structure, weights), as_lists(structure, duals)
+        radii = [reg.radius(weight.shape) for weight in weights for _ in structure.split(weight)]
+        before, total = sum(map(any, theta)), len(theta)
+        allowed = total - int(budget.sparsity_at(progress) * total * (1 + 1e-12))
+        free = room_at(progress, budget.room, budget.room_until) if (step + 1) % budget.period == 0 else 0.0
+        closed = progress >= max(budget.ramp, budget.room_until)
+        rule = (allowed, int(allowed * (1 - free)), closed, budget.back, optimizer.param_groups[0]["delta"])
+        budget_of_groups(theta, v, radii, total, *rule, one_sided=reg.domain == "nonnegative")
+        budget.after_step(optimizer, step, progress)
+        for ours, expected in ((weights, theta), (duals, v)):
+            found, wanted = map(flat, (as_lists(structure, ours), expected))
+            close = 1e-12 if weights[0].dtype == torch.float64 else 1e-5
+            torch.testing.assert_close(found, wanted, rtol=close, atol=close)
+            assert torch.equal(found == 0, wanted == 0), step
+        after = sum(map(any, theta))
+        changed.add((after > before) - (after < before))
+    assert changed == {-1, 0, 1}
+
+
+def flat(groups):
+    return torch.tensor([x for group in groups for x in group], dtype=torch.float64)
+
+
+def as_lists(structure, tensors):
+    """Write tensors out as one list of floats a group."""
+    return [group for tensor in tensors for group in structure.split(tensor.detach()).double().tolist()]
+
+
 def law_exactly_as_many_live_as_asked(quantile, make_optimizer, weights, gradients, members):
-    for step, _ in train(make_optimizer, quantile, weights, gradients):
+    """And at any smaller λ more would."""
+    for step, optimizer in train(make_optimizer, quantile, weights, gradients):
         alive, total = members(weights)
         assert alive == total - int(quantile.sparsity_at(step / (len(gradients) - 1)) * total * (1 + 1e-12)), step
+        (group,) = optimizer.param_groups
+        looser, delta = copy.deepcopy(group["reg"]), group["delta"]
+        looser.lamda *= 1 - 1e-5
+        duals = [optimizer.state[weight]["sub_grad"] for weight in weights if weight.numel()]
+        assert looser.lamda == 0.0 or members([looser.prox(delta * dual, delta) for dual in duals])[0] > alive, step
 
 
 def law_feedback_pushes_towards_the_target(steering, make_optimizer, weights, gradients):

@@ -146,6 +146,16 @@ def test_a_budget_of_groups_is_kept_after_every_step(kind, reg, structure, shape
     laws.law_budget_is_never_exceeded_and_met_at_the_end(budget, OPTIMIZERS[kind](reg), *problem(shapes), members)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])  # by native kernels, where there are any, and not
+@pytest.mark.parametrize(("reg", "structure", "shapes"), [*STRUCTURED, (RegL1, Element(), [(8, 8), (5,)])])
+def test_a_budget_follows_its_twin(reg, structure, shapes, dtype):
+    weights, gradients = problem(shapes, steps=40)
+    weights = [weight.detach().to(dtype).requires_grad_() for weight in weights]
+    budget = SparsityBudget(0.3, Linear(0.3, initial=0.8), ramp=0.4, room_until=0.4, period=5, back=0.7)
+    make = OPTIMIZERS["linbreg"](reg, delta=0.8)
+    laws.law_budget_follows_its_twin(budget, make, weights, gradients, structure)
+
+
 @pytest.mark.parametrize("kind", OPTIMIZERS)
 @pytest.mark.parametrize("target", [0.0, 0.29, 0.9, 1.0])
 def test_a_quantile_leaves_exactly_as_many_weights_as_asked(kind, target):
