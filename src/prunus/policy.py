@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from prunus.actions import Action, Bound, Site
-from prunus.errors import NoEffect, SettingError
+from prunus.errors import CheckpointError, NoEffect, SettingError, SparsityDecreaseError
 from prunus.window import Span, Window
 
 
@@ -129,8 +129,7 @@ class RunningPolicy:
             if not self._out_of_reach:
                 warnings.warn(f"{self.policy.name} never acted in this run", NoEffect, stacklevel=2)
         elif (missed := self.bound.missed()) and not self._cut:
-            text = f"{self.policy.name} was left at {missed}, since the run ended before"
-            warnings.warn(text, NoEffect, stacklevel=2)
+            warnings.warn(f"{self.policy.name} was left at {missed} when the run ended", NoEffect, stacklevel=2)
 
     def clashes(self, other: RunningPolicy) -> bool:
         """Whether both would move the same thing in the same stretch of the run."""
@@ -149,7 +148,10 @@ class RunningPolicy:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take back what :meth:`state_dict` returned."""
         self.fired, self.begun = int(state["fired"]), bool(state["begun"])
-        self.bound.load_state_dict(state["state"])
+        try:
+            self.bound.load_state_dict(state["state"])
+        except (CheckpointError, SparsityDecreaseError) as fault:
+            raise type(fault)(f"{self.policy.name}: {fault}") from fault
 
 
 def _overlap(one: RunningPolicy, other: RunningPolicy) -> bool:

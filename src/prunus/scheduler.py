@@ -13,7 +13,7 @@ from torch.utils.hooks import RemovableHandle
 from prunus._hooks import hang_on
 from prunus._program import Program
 from prunus.actions import Action, Moment, Site
-from prunus.errors import CheckpointError, NoEffect, RunError, require_count
+from prunus.errors import CheckpointError, NoEffect, RunError, SparsityDecreaseError, require_count
 from prunus.masks import MaskStore
 from prunus.measure import count
 from prunus.measure.zeros import Count
@@ -254,12 +254,16 @@ class CompressionScheduler:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go back to a saved place, all or nothing; CheckpointError when the state is of other policies or targets."""
+        """Go back to a saved place, all or nothing.
+
+        Errors: CheckpointError when the state is of other policies, structures or targets; SparsityDecreaseError when a
+        policy now ends below what is pruned. What else has changed, such as a criterion or a window, acts from here on.
+        """
         before = self.state_dict()
         self._require_same_policies(state)
         try:
             self._take(state)
-        except CheckpointError:
+        except (CheckpointError, SparsityDecreaseError):
             self._take(before)
             raise
         except Exception as error:  # whatever a damaged state makes a part raise, nothing may stay half loaded

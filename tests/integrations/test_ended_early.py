@@ -38,7 +38,7 @@ ACTIONS: dict[str, tuple[str, Any]] = {
     "feedback": ("adabreg", lambda: Steer(LambdaScheduler(1e-3, 0.9))),
     "quantile": ("adabreg", lambda: Steer(QuantileLambda(0.9, Linear(0.9)))),
 }
-SAID = "was left at sparsity .* of 0.9, since the run ended before|steering ended at the sparsity"
+SAID = "was left at sparsity .* of 0.9 when the run ended|steering ended at the sparsity"
 
 
 class Stopping(Callback):

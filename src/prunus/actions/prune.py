@@ -13,6 +13,7 @@ from torch import Tensor
 
 from prunus._groups import alive_groups, require_fit, score, single_weights
 from prunus._pieces import CHUNK, count, gathered, one_thread
+from prunus.actions._counts import Counts, require_rise, require_same
 from prunus.actions.base import Action, Bound, Moment, Site
 from prunus.criteria import Criterion, Magnitude
 from prunus.errors import LayerCollapse, SettingError, require_count
@@ -85,16 +86,6 @@ class Prune(Action):
         return _Pruning(self, chosen, site)
 
 
-@dataclass
-class _Counts:
-    """What was asked and what came out at the last firing, in members of the structure."""
-
-    asked: int = 0
-    achieved: int = 0
-    total: int = 0
-    asked_sparsity: float = 0.0
-
-
 @dataclass(eq=False)
 class _Pruning(Bound):
     """The running side of Prune: its targets, its generator, its last counts."""
@@ -102,7 +93,7 @@ class _Pruning(Bound):
     action: Prune
     chosen: list[Target]
     site: Site
-    counts: _Counts = field(default_factory=_Counts)
+    counts: Counts = field(default_factory=Counts)
 
     def __post_init__(self) -> None:
         super().__init__([target.parameter for target in self.chosen])
@@ -183,17 +174,29 @@ class _Pruning(Bound):
         return {"asked_sparsity": self.counts.asked_sparsity, "achieved_sparsity": achieved}
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the generator's state and the last counts."""
-        return {"generator": self.generator.get_state(), "counts": dict(vars(self.counts))}
+        """Return the generator's state, the last counts, and what they are counts of."""
+        return {
+            "generator": self.generator.get_state(),
+            "counts": dict(vars(self.counts)),
+            "final": self.action.schedule.final,
+            "structure": repr(self.action.structure),
+            "targets": [target.name for target in self.chosen],
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take back what :meth:`state_dict` returned."""
+        """Take back what :meth:`state_dict` returned; criterion, scope, schedule and window may have changed.
+
+        Errors: CheckpointError for counts of another structure or of other targets; SparsityDecreaseError when the
+        schedule ends lower than it did, below what is pruned already.
+        """
+        require_same(state, self.state_dict())
+        require_rise(Counts(**state["counts"]), state["final"], self.action.schedule.final)
         self.generator.set_state(state["generator"].cpu())
-        self.counts = _Counts(**state["counts"])
+        self.counts = Counts(**state["counts"])
 
     def _report(self, level: float, kept: list[int], sizes: list[int]) -> None:
         total = sum(sizes)
-        self.counts = _Counts(pruned_count(level, total), total - sum(kept), total, level)
+        self.counts = Counts(pruned_count(level, total), total - sum(kept), total, level)
         # Where the layer itself is the group, losing it is what was asked.
         trios = zip(self.chosen, kept, sizes, strict=True)
         gone = [target.name for target, count, size in trios if size > 1 and not count]

@@ -129,6 +129,12 @@ class PruningCallback(Compression):
         if stage == "fit":
             self._trackers.let_go(trainer)
 
+    def _resume(self, saved: Mapping[str, Any]) -> None:
+        try:
+            super()._resume(saved)
+        except SparsityDecreaseError as fall:
+            raise SparsityDecreaseError(f"{fall} (applied amount {self.amounts.final})") from fall
+
     def _is_over(self, policy: RunningPolicy) -> bool:
         """Compare places, not firings: a run that goes on from foreign masks has not fired what they stand for."""
         if policy.span is None:  # nothing has begun
