@@ -47,9 +47,10 @@ def seeded() -> Iterator[None]:
 
 @pytest.fixture(params=["native", "torch"])
 def kernels(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Selection by compiled kernels, and as it is where there is no compiler."""
+    """Masks and selection by compiled kernels, and as it is where there is no compiler."""
     if request.param == "torch":
-        monkeypatch.setattr("prunus._native.ranking.available", lambda: False)
+        for place in ("prunus._native", "prunus._native.ranking"):
+            monkeypatch.setattr(f"{place}.available", lambda: False)
     elif not _native.available():
         pytest.skip(f"no native kernels: {_native.why_not()}")
 

@@ -108,6 +108,24 @@ def test_a_flipped_bit_is_found_though_torch_loads_it(tmp_path: Path) -> None:
         read(path)
 
 
+def test_a_file_that_was_written_without_checksums_is_read(tmp_path: Path) -> None:
+    torch.serialization.set_crc32_options(False)
+    try:
+        torch.save(STATE, tmp_path / "a.ckpt")
+    finally:
+        torch.serialization.set_crc32_options(True)
+    assert same(read(tmp_path / "a.ckpt"), STATE)
+
+
+@pytest.mark.skipif(not Path("/dev/fd").is_dir(), reason="this system does not list its open files")
+def test_neither_door_is_left_open(tmp_path: Path) -> None:
+    before = len(os.listdir("/dev/fd"))
+    for _ in range(3):
+        write(tmp_path / "a.ckpt", STATE)
+        read(tmp_path / "a.ckpt")
+    assert len(os.listdir("/dev/fd")) == before
+
+
 class Trap:
     def __reduce__(self) -> Any:
         return os.mkdir, ("sprung",)

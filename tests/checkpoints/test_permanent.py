@@ -70,6 +70,7 @@ def test_a_lightning_checkpoint_stays_one_and_shrinks(lightning: Any) -> None:
     assert (found.zeros_before, found.zeros_after) == (Count(0, 212), Count(144, 212))
     assert found.bytes_after == os.path.getsize(path.with_name("a_permanent.ckpt")) < found.bytes_before / 2
     assert found.optimizer == "dropped" and path.read_bytes() == whole
+    assert (found.source, found.target) == (path, permanent_path(path))
 
 
 def test_a_kept_optimizer_continues_in_a_clean_model_by_torch_alone(lightning: Any) -> None:
@@ -112,6 +113,19 @@ def test_from_one_format_into_the_other(lightning: Any, tmp_path: Path) -> None:
     torch.save(model.state_dict(), tmp_path / "weights.pt")
     make_permanent(tmp_path / "weights.pt", tmp_path / "b.safetensors")
     assert {entry.name for entry in contents(tmp_path / "b.safetensors")} == set(mlp().state_dict())
+
+
+def test_entries_that_only_look_pruned_can_be_ignored(tmp_path: Path) -> None:
+    model, _ = pruned()
+    state = {**model.state_dict(), "causal_mask": torch.ones(3, 3), "0.weight_orig": model[0].weight_orig.detach()}
+    torch.save(state, tmp_path / "a.pt")
+    settings = FuseSettings(ignore=("causal_*",))
+    for look in (analyze, make_permanent):
+        with pytest.raises(CheckpointError, match="'causal_mask' has no 'causal_orig'"):
+            look(tmp_path / "a.pt")
+        found = look(tmp_path / "a.pt", settings=settings)
+        assert (len(found.layers), found.optimizer) == (2, "none")
+    assert torch.equal(read(tmp_path / "a_permanent.pt")["causal_mask"], torch.ones(3, 3))
 
 
 def test_tied_weights_go_through_safetensors(tmp_path: Path) -> None:

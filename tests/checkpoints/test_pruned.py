@@ -182,6 +182,8 @@ def test_optimizers_that_are_not_there() -> None:
         load_pruned(pruned_mlp().state_dict(), model, optimizer=adamw(model))
     with pytest.raises(CheckpointError, match="holds no weights: it has 'epoch'"):
         load_pruned({"epoch": 3}, model)
+    with pytest.raises(CheckpointError, match=r"^the checkpoint is the checkpoint of another model"):
+        load_pruned(nn.Linear(2, 1).state_dict(), model)
 
 
 def test_a_store_that_has_pruned_more_is_not_loosened() -> None:

@@ -39,3 +39,22 @@ def test_a_foreign_state_changes_nothing() -> None:
         with pytest.raises(CheckpointError, match="random state"):
             rng.restore(wrong)
     assert draws() == expected
+
+
+def test_the_devices_of_cuda_continue_as_far_as_there_are_any(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No device is woken by a capture: one that nobody has used has drawn nothing."""
+    devices, used = [torch.tensor([at], dtype=torch.uint8) for at in (5, 6, 7)], False
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: used)
+    monkeypatch.setattr(torch.cuda, "get_rng_state_all", lambda: list(devices))
+    monkeypatch.setattr(torch.cuda, "set_rng_state", lambda state, at: devices.__setitem__(at, state))
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert rng.capture()["cuda"] == []
+    used = True
+    state = rng.capture()
+    devices[:] = [torch.tensor([9], dtype=torch.uint8)] * 3
+    rng.restore(state)
+    assert [int(device) for device in devices] == [5, 6, 9]
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "set_rng_state", lambda *_: pytest.fail("there is no device"))
+    rng.restore(state)

@@ -70,6 +70,16 @@ def test_weights_alone_can_be_loaded_from_a_whole_run(tmp_path: Path) -> None:
     assert same(model.state_dict(), run["model"].state_dict())
 
 
+def test_a_model_of_another_class_with_the_same_weights_is_welcome(tmp_path: Path) -> None:
+    class Wrapped(nn.Linear):
+        pass
+
+    model, wrapped = nn.Linear(2, 1), Wrapped(2, 1)
+    save_run(tmp_path / "run", model=model)
+    load_run(tmp_path / "run", model=wrapped)
+    assert same(dict(wrapped.state_dict()), dict(model.state_dict()))
+
+
 def refused(path: Path, run: dict[str, Any], message: str) -> None:
     """Loading must fail with the message and leave every part and the random state as they were."""
     before = states(run)

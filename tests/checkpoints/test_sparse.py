@@ -15,7 +15,8 @@ from prunus.checkpoints import load_sparse, read, save_sparse, streams, write
 from prunus.checkpoints.sparse import DTYPES, encode
 from prunus.errors import CheckpointError
 
-KINDS = ["float32", "float64", "float16", "bfloat16", "float8_e4m3fn", "int8", "int64", "uint8", "bool", "complex64"]
+KINDS = ["float32", "float64", "float16", "bfloat16", "float8_e4m3fn", "int8", "int64", "uint8", "bool"]
+KINDS += ["complex64", "complex128"]
 
 
 def raw(tensor: Tensor) -> bytes:
@@ -77,6 +78,8 @@ def test_strides_do_not_matter_and_ties_stay_ties(tmp_path: Path) -> None:
         "in": weight,
         "out": weight,
         "part": weight[1:3],
+        "every other": torch.arange(9.0)[::2],
+        "spread": torch.ones(1).expand(5),
         "extra": {"steps": 3},
     }
     save_sparse(tmp_path / "a", state)
