@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from importlib import resources
 from pathlib import Path
 
-from prunus.errors import MissingExtraError
 from prunus.report import bars, curves, histograms, palette, scatter, table, words
+from prunus.report.filled import filled
 from prunus.report.records import Report
 
 
@@ -22,17 +21,9 @@ def html(report: Report) -> str:
     >>> html(Report("a net on data", "100 images.", "prunus demo", (run,)))[:15]
     '<!doctype html>'
     """
-    try:
-        import jinja2
-    except ImportError:
-        raise MissingExtraError("the report needs jinja2: pip install 'prunus[report]'") from None
-    folder = resources.files("prunus.report")
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    template = environment.from_string(folder.joinpath("page.html.jinja").read_text("utf-8"))
-    style = folder.joinpath("page.css").read_text("utf-8")
-    return template.render(report=report, style=style, words=words, COLUMNS=table.COLUMNS, **_content(report))
+    lacking = "the report needs jinja2: pip install 'prunus[report]'"
+    names = {"report": report, "words": words, "COLUMNS": table.COLUMNS}
+    return filled("page.html.jinja", lacking, **names, **_content(report))
 
 
 def write(report: Report, path: str | Path) -> Path:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from importlib import resources
-
-from prunus.errors import MissingExtraError
 from prunus.recipes.timeline import Timeline
+from prunus.report.filled import filled
 from prunus.report.timeline.sheet import drawing, length
 from prunus.report.timeline.vector import svg
 
@@ -16,19 +14,11 @@ def html(timeline: Timeline, name: str = "timeline") -> str:
     >>> html(Timeline((), 3), "recipe.yaml")[:15]
     '<!doctype html>'
     """
-    try:
-        import jinja2
-    except ImportError:
-        raise MissingExtraError("the page needs jinja2: pip install 'prunus[report]'; .svg needs nothing") from None
-    folder = resources.files("prunus.report")
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    template = environment.from_string(folder.joinpath("timeline/page.html.jinja").read_text("utf-8"))
-    return template.render(
+    return filled(
+        "timeline/page.html.jinja",
+        "the page needs jinja2: pip install 'prunus[report]'; .svg needs nothing",
         timeline=timeline,
         name=name,
         length=length(timeline),
         picture=svg(drawing(timeline, name, titled=False), alone=False),
-        style=folder.joinpath("page.css").read_text("utf-8"),
     )
