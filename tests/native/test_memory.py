@@ -13,6 +13,7 @@ from torch import nn
 from prunus import _native
 from prunus._native import library, ranking
 from prunus.errors import RunError
+from prunus.keep import exactly
 from prunus.masks import MaskStore
 from prunus.optim import AdaBreg, LinBreg, ProxSGD
 from prunus.regularizers import RegL1
@@ -54,6 +55,13 @@ def test_masks_and_scores_may_start_anywhere() -> None:
     store.apply_()
     assert int(layer.weight.count_nonzero()) == 3
     assert not ranking.can_walk(layer.weight, torch.float32)
+
+
+def test_scores_that_are_the_negative_of_their_memory_are_ranked_as_they_read() -> None:
+    score = torch.tensor([1 + 2j]).conj().imag
+    assert score.is_neg() and score.is_contiguous() and score.item() == -2.0
+    assert not ranking.can_walk(score, torch.float32)
+    assert exactly([score, torch.zeros(1)], 1)[1].item()
 
 
 def freed(tensor: torch.Tensor) -> None:

@@ -42,7 +42,7 @@ def can_walk(tensor: Tensor, *dtypes: torch.dtype) -> bool:
     (False, False)
     """
     plain = tensor.is_cpu and type(tensor) in (Tensor, torch.nn.Parameter) and tensor.is_contiguous()
-    if not plain or tensor.dtype not in dtypes or not available():
+    if not plain or tensor.is_neg() or tensor.dtype not in dtypes or not available():
         return False
     require_memory([tensor], "tensor")
     return tensor.data_ptr() % tensor.element_size() == 0
