@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from prunus.structures import NM, Channel, Column, Element, Filter, Kernel, Row, get_structure
+from prunus.structures import NM, Block, Channel, Column, Element, Filter, Kernel, Row, get_structure
 from tests.laws import structures as laws
 from tests.twins.structures import PLACES
 
@@ -54,6 +54,16 @@ class ExpandsToAReadOnlyView(Row):
 class SaysItFitsEverything(Kernel):
     def require(self, shape):
         pass
+
+
+class LaysAGridOverEveryShape(Block):
+    def grid(self, shape):
+        return None
+
+
+class LooksAtTheFirstPlace(Row):
+    def any_in_groups(self, mask):
+        return self.split(mask)[:, 0].bool()
 
 
 class PadsWhatIsMissing(Channel):
@@ -122,8 +132,13 @@ def test_grid_catches_rows_taken_for_columns():
     caught(laws.law_the_grid_shows_where_groups_lie, SaysColumnsAreRows(), (4, 6))
 
 
-def test_misfit_catches_a_structure_that_accepts_what_it_refuses():
-    caught(laws.law_misfit_is_what_require_and_split_say, SaysItFitsEverything(), (4, 6))
+@pytest.mark.parametrize("wrong", [SaysItFitsEverything(), LaysAGridOverEveryShape(4, 4)], ids=str)
+def test_misfit_catches_a_structure_that_accepts_what_it_refuses(wrong):
+    caught(laws.law_misfit_is_what_require_and_split_say, wrong, (4, 6))
+
+
+def test_marks_catch_a_reader_of_first_places():
+    caught(laws.law_a_group_is_marked_where_any_of_its_places_is, LooksAtTheFirstPlace(), (4, 6))
 
 
 def test_counts_catch_a_forgiving_join():

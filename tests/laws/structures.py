@@ -69,6 +69,13 @@ def law_expand_repeats_one_value_a_group(structure, shape):
     mask.logical_not_()  # an ordinary tensor: may be written to
 
 
+def law_a_group_is_marked_where_any_of_its_places_is(structure, shape):
+    mask = torch.rand(shape, generator=torch.Generator().manual_seed(1)) < 0.3
+    expected = structure.split(mask).any(dim=1)
+    for flags in (mask, mask.to(torch.int8)):
+        assert torch.equal(structure.any_in_groups(flags), expected)
+
+
 def law_misfit_is_what_require_and_split_say(structure, shape):
     weight, reason = torch.zeros(shape), structure.misfit(shape)
     if reason is None:
@@ -76,7 +83,8 @@ def law_misfit_is_what_require_and_split_say(structure, shape):
         assert structure.groups(shape) * structure.members(shape) == weight.numel()
         return
     calls = [structure.require, structure.groups, structure.members, lambda s: structure.split(weight)]
-    for call in [*calls, lambda s: structure.join(weight, s), lambda s: structure.expand(weight, s)]:
+    calls += [lambda s: structure.join(weight, s), lambda s: structure.expand(weight, s)]
+    for call in [*calls, structure.grid, lambda s: structure.any_in_groups(weight.bool())]:
         with pytest.raises(StructureError) as caught:
             call(shape)
         assert (

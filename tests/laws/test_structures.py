@@ -50,6 +50,7 @@ def test_partition(structure, shape):
     laws.law_every_entry_is_in_exactly_one_group(structure, shape)
     laws.law_expand_repeats_one_value_a_group(structure, shape)
     laws.law_the_grid_shows_where_groups_lie(structure, shape)
+    laws.law_a_group_is_marked_where_any_of_its_places_is(structure, shape)
     laws.law_join_and_expand_refuse_wrong_counts(structure, shape)
 
 
