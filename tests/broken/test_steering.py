@@ -8,7 +8,7 @@ import torch
 from prunus.criteria import Magnitude
 from prunus.regularizers import GroupLasso, RegL1
 from prunus.schedules import Linear
-from prunus.steering import LambdaScheduler, QuantileLambda, SparsityBudget, _survivors
+from prunus.steering import LambdaScheduler, QuantileLambda, SparsityBudget, _member, _survivors
 from prunus.steering.quantile import quantile
 from prunus.structures import Filter
 from tests.laws import steering as laws
@@ -127,16 +127,16 @@ def test_a_memory_that_is_not_saved_is_caught():
 
 
 @pytest.mark.parametrize(
-    ("name", "wrong"),
+    ("module", "name", "wrong"),
     [
-        ("BUMP", 2 * _survivors.BUMP),
-        ("SIZE", Magnitude(p=2.0)),  # long groups outlive short ones
-        ("shortened", lambda duals, length: duals),  # the dropped come back at the next step
-        ("_nearness", _survivors.dual_lengths),  # long groups return before short ones
+        (_member, "BUMP", 2 * _member.BUMP),
+        (_member, "SIZE", Magnitude(p=2.0)),  # long groups outlive short ones
+        (_member, "shortened", lambda duals, length: duals),  # the dropped come back at the next step
+        (_survivors, "nearness", _member.dual_lengths),  # long groups return before short ones
     ],
 )
-def test_a_budget_that_chooses_or_moves_other_groups_is_caught(name, wrong, monkeypatch):
-    monkeypatch.setattr(_survivors, name, wrong)
+def test_a_budget_that_chooses_or_moves_other_groups_is_caught(module, name, wrong, monkeypatch):
+    monkeypatch.setattr(module, name, wrong)
     budget = SparsityBudget(0.3, Linear(0.3, initial=0.8), ramp=0.4, room_until=0.4, period=5)
     weights, gradients = problem([(6, 2, 1), (4, 10, 5, 5)], steps=40)
     with pytest.raises(AssertionError):

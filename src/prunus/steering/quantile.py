@@ -15,8 +15,9 @@ from prunus.keep import exactly, pruned_count
 from prunus.masks import MaskStore
 from prunus.optim import BregmanOptimizer, Regularized
 from prunus.schedules import Schedule
+from prunus.steering._member import dual_lengths
 from prunus.steering._reach import warn_of_gaps
-from prunus.steering._survivors import Pool, dual_lengths, pools
+from prunus.steering._survivors import Pool, pools
 from prunus.steering.base import Steering, require_dual
 
 
