@@ -143,7 +143,7 @@ def test_a_list_of_firings_is_a_window() -> None:
     assert [span.next_firing(time) for time in (0, 2, 4, 7, 8)] == [2, 2, 7, 7, None]
     assert [span.progress(time) for time in (0, 2, 3, 6, 7, 9)] == [0.0, 0.0, 0.5, 0.5, 1.0, 1.0]
     assert (span.reaches_final(8), span.reaches_final(7)) == (True, False)
-    assert str(Window(at=(2, 3, 7))) == "epochs 2, 3, 7"
+    assert (span.start, span.end, str(Window(at=(2, 3, 7)))) == (2, 8, "epochs 2, 3, 7")
     assert Window(at=(4,)).resolve(None).progress(4) == 1.0
 
 
@@ -162,3 +162,9 @@ def test_a_list_of_firings_says_all(beside: dict[str, Any]) -> None:
 def test_a_list_of_firings_outside_the_run_warns() -> None:
     with pytest.warns(NoEffect, match="never fires"):
         Window(at=(5, 6)).resolve(5)
+
+
+@pytest.mark.parametrize(("window", "span"), [(Window(5, 9), Span(5, 9)), (Window(5), Span(5, 5))])
+def test_a_window_behind_the_run_keeps_the_end_that_was_written(window: Window, span: Span) -> None:
+    with pytest.warns(NoEffect, match="never fires: the run has 3 epochs"):
+        assert window.resolve(3) == span

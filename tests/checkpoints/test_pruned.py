@@ -13,6 +13,7 @@ from torch.nn.utils import prune
 
 from prunus.actions import Prune
 from prunus.checkpoints import load_pruned, read, write
+from prunus.checkpoints.adapt import adapt
 from prunus.checkpoints.mask_intake import take_masks
 from prunus.errors import CheckpointError, SparsityDecreaseError
 from prunus.masks import MaskStore
@@ -88,6 +89,19 @@ def test_a_plain_state_dict_and_a_clean_file_load_too(tmp_path: Path) -> None:
         for model in (mlp(), pruned_mlp()):
             load_pruned(tmp_path / "a.pt", model)
             assert torch.equal(model(X), source(X))
+
+
+def test_a_model_that_is_pruned_in_part_loads_both() -> None:
+    for source, beside in ((mlp(), []), (pruned_mlp(), ["2.weight"])):
+        model = mlp()
+        prune.l1_unstructured(model[0], "weight", amount=0.5)
+        masks = load_pruned(source.state_dict(), model)
+        assert torch.equal(model(X), source(X)) and list(masks) == beside
+
+
+def test_the_versions_of_the_layers_stay_with_the_state_dict() -> None:
+    state = pruned_mlp().state_dict()
+    assert vars(adapt(state, mlp()).state_dict) == vars(state) and "_metadata" in vars(state)
 
 
 def test_what_torch_has_masked_shows_at_once_in_a_pruned_model() -> None:

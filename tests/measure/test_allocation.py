@@ -24,7 +24,7 @@ COSTS = st.integers(-4, 16).map(lambda quarter: quarter / 4)
 def curves(draw: st.DrawFn, convex: bool = False) -> list[Curve]:
     found = []
     for _ in range(draw(st.integers(1, 3))):
-        steps = draw(st.lists(st.integers(1, 4), min_size=1, max_size=3))
+        steps = draw(st.lists(st.integers(1, 4), min_size=1, max_size=5))
         counts = [0, *itertools.accumulate(steps)]
         if convex:
             slopes = sorted(draw(st.lists(COSTS, min_size=len(steps), max_size=len(steps))))
@@ -126,6 +126,12 @@ def test_the_robust_tensor_gives_more_and_the_cost_is_predicted() -> None:
 @pytest.mark.parametrize("sparsity", [0.0, 0.29, 0.33, 0.5, 0.899, 0.9])
 def test_the_total_is_exact(sparsity: float) -> None:
     assert sum(share.pruned for share in allocate(SCAN, sparsity)) == pruned_count(sparsity, 200)
+
+
+def test_one_level_and_one_member_are_enough() -> None:
+    rows = [Reading(name, 1.0, 1, 1, weights, {"accuracy": 0.5}) for name, weights in (("a", 6), ("b", 4))]
+    shares = allocate(Sensitivity({"accuracy": 0.9}, tuple(rows)), 0.6)
+    assert [(share.target, share.pruned, share.size) for share in shares] == [("a", 1, 6), ("b", 0, 4)]
 
 
 def test_min_is_max_of_the_negative() -> None:

@@ -37,6 +37,7 @@ def test_masked_and_natural_zeros_count_once_each():
         model[0].weight[1:3] = 0
     assert measure.count(model, masks=store) == measure.Count(24, 192)
     assert measure.count(model) == measure.Count(16, 192)
+    assert measure.sparsity(model, masks=store) == 24 / 192
 
 
 def test_nothing_is_dense():
@@ -64,6 +65,14 @@ def test_the_table_sees_masks():
     store = MaskStore(targets(model))
     store.update({"2.weight": torch.zeros(4, 16, dtype=torch.bool)})
     assert [row.count.sparsity for row in measure.table(model, masks=store)] == [0.0, 1.0]
+    assert measure.table(model, masks=MaskStore([])) == measure.table(model)
+
+
+def test_each_entry_of_a_vector_is_a_row_of_the_table():
+    model = models.mlp()
+    with torch.no_grad():
+        model[0].bias[:3] = 0
+    assert [row.empty_rows for row in measure.table(model, select=Select(biases=True))] == [0, 3, 0, 0]
 
 
 def test_size_is_that_of_the_written_file(tmp_path):
