@@ -27,28 +27,37 @@ SCHEDULES = {
 
 
 def rates(optimizer, schedule, steps):
-    """Learning rate and momentum over some steps."""
+    """What a schedule moves, over some steps."""
     found = []
     for _ in range(steps):
         optimizer.step()
         schedule.step()
-        found.append((float(optimizer.param_groups[0]["lr"]), optimizer.param_groups[0]["momentum"]))
+        found.append({key: copy.copy(optimizer.param_groups[0].get(key)) for key in ("lr", "momentum", "betas")})
     return found
+
+
+OPTIMIZERS = {
+    "sgd": lambda model: torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9),
+    "adam": lambda model: torch.optim.Adam(model.parameters(), lr=0.1),
+}
 
 
 @pytest.mark.parametrize("rewind", ["lr", "weights"])
 @pytest.mark.parametrize("name", SCHEDULES)
-def test_every_schedule_runs_again_from_the_point(name, rewind, tmp_path):
+@pytest.mark.parametrize("kind", OPTIMIZERS)
+def test_every_schedule_runs_again_from_the_point(kind, name, rewind, tmp_path):
     model = models.mlp()
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    optimizer = OPTIMIZERS[kind](model)
     schedule, rewinder = SCHEDULES[name](optimizer), Rewinder(rewind)
     rates(optimizer, schedule, 2)
     rewinder.capture(model, optimizer, schedule)
+    here = {key: value for key, value in optimizer.param_groups[0].items() if key != "params"}
     first = rates(optimizer, schedule, 8)
     checkpoints.write(tmp_path / "point.ckpt", rewinder.state_dict())
     for again in (rewinder, Rewinder(rewind)):
         again.load_state_dict(checkpoints.read(tmp_path / "point.ckpt"))
         again.restore(model, optimizer, schedule)
+        assert {key: optimizer.param_groups[0][key] for key in here} == here
         assert rates(optimizer, schedule, 8) == first
 
 

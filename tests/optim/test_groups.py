@@ -19,6 +19,7 @@ from tests.laws.optim import ANYWHERE, through_a_file, train
 
 every_optimizer = pytest.mark.parametrize("member", OPTIMIZERS.values(), ids=OPTIMIZERS)
 WRONG = [
+    ("lr", None, "lr is None"),
     ("lr", -0.1, "lr is -0.1, expected a number of at least 0"),
     ("lr", float("nan"), "lr is nan"),
     ("delta", 0, "delta is 0, expected a number greater than 0"),
@@ -114,7 +115,8 @@ def test_evaluate_reg_sums_each_group() -> None:
     optimizer = AdaBreg(
         [*groups, {"params": [Parameter(torch.full((4096,), 1.0, dtype=torch.bfloat16))], "reg": RegL1(1.0)}]
     )
-    assert optimizer.evaluate_reg() == pytest.approx([2.5, 8.0, 4096.0])
+    values = optimizer.evaluate_reg()
+    assert values == pytest.approx([2.5, 8.0, 4096.0]) and {type(value) for value in values} == {float}
 
 
 def test_the_state_dict_is_plain() -> None:

@@ -48,8 +48,8 @@ class Block(Structure):
 
     def misfit(self, shape: Sequence[int]) -> str | None:
         """Refuse fewer than 2 dimensions and sides that do not divide, saying what is left over."""
-        if len(shape) < 2:
-            return dimension_misfit(shape, least=2)
+        if flat := dimension_misfit(shape, least=2):
+            return flat
         sides = (("rows", shape[0], self.rows), ("columns", math.prod(shape[1:]), self.cols))
         faults = [
             f"{length} {side} do not divide into tiles of {tile}, {length % tile} left over"

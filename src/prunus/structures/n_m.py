@@ -65,8 +65,8 @@ class NM(Structure):
 
     def misfit(self, shape: Sequence[int]) -> str | None:
         """Refuse fewer than 2 dimensions, and inputs that do not divide into sets of m."""
-        if len(shape) < 2:
-            return dimension_misfit(shape, least=2)
+        if flat := dimension_misfit(shape, least=2):
+            return flat
         left = shape[1] % self.m
         return f"{shape[1]} inputs do not divide into sets of {self.m}, {left} left over" if left else None
 
