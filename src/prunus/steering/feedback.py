@@ -57,7 +57,8 @@ class LambdaScheduler(FeedbackLoop):
     A reading of exactly 0 after a positive one is taken for a spurious reading and replaced by the last one.
 
     Args:
-        initial_lambda: λ before the first step.
+        initial_lambda: λ before the first step. From far below where it ends, the climb costs accuracy at 95 % zeros
+            and beyond; within a factor of three is near enough.
         target_sparsity: s*, share of zeros among the steered weights, in [0, 1]; a list gives one each epoch, the
             last one holds.
         acceleration_factor: a ≥ 0; 0 keeps λ fixed.
