@@ -9,12 +9,22 @@ import torch
 from torch import nn
 
 from prunus.actions import Prune, Regularize, SetLR, Steer
-from prunus.errors import CheckpointError, NoEffect, RunError, SelectionError, SettingError, StructureError
+from prunus.errors import (
+    CheckpointError,
+    NoEffect,
+    RunError,
+    ScoreError,
+    SelectionError,
+    SettingError,
+    StructureError,
+)
+from prunus.measure import sparsity
 from prunus.optim import AdaBreg
 from prunus.policy import Policy
 from prunus.regularizers import RegL1, RegNone
 from prunus.scheduler import CompressionScheduler
 from prunus.schedules import Cubic, Levels, Linear, OneShot
+from prunus.select import Select
 from prunus.steering import LambdaScheduler, SparsityBudget
 from prunus.structures import Filter
 from prunus.window import Window
@@ -304,3 +314,45 @@ def test_nothing_is_said_when_all_is_well():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         run(model, optimizer, scheduler, 3)
+
+
+@pytest.mark.parametrize("unit", ["epoch", "step"])
+def test_after_an_error_the_next_try_goes_on_where_it_broke_off(unit):
+    """The policy that was refused is not passed over, and the one before it does not act twice."""
+    model, optimizer, scheduler = setup(
+        [
+            Policy(Prune(OneShot(0.5), select=Select(include=(name,))), Window(1, 2, unit=unit))
+            for name in ("0.weight", "2.weight")
+        ],
+        steps_per_epoch=1,
+        epochs=3,
+    )
+    one_step(model, optimizer, data(1)[0])
+    scheduler.epoch_end()
+    weight, place = model[2].weight, scheduler.state_dict()["place"]
+    kept, model[0].bias.grad = weight.detach().clone(), None
+    weight.data[0, 0] = float("nan")
+    for _ in range(2):
+        with pytest.raises(ScoreError, match=r"nothing was pruned, for 2\.weight holds NaN"):
+            scheduler.epoch_begin() if unit == "epoch" else optimizer.step()
+        assert [policy.fired for policy in scheduler.policies] == [1, 0] and list(scheduler.masks) == ["0.weight"]
+    assert scheduler.state_dict()["place"][:3] == place[:3]
+    weight.data.copy_(kept)
+    one_step(model, optimizer, data(1)[0])
+    assert [policy.fired for policy in scheduler.policies] == [1, 1] and sparsity(weight) == 0.5
+
+
+@pytest.mark.parametrize(
+    ("policies", "said"),
+    [
+        (Prune(OneShot(0.5)), r"policies is Prune\(.*expected a list"),
+        ("prune", "policies is 'prune', expected a list"),
+        (
+            [Prune(OneShot(0.5)), "prune"],
+            r"policies\[1\] is 'prune', expected a Policy, or a member of prunus\.actions",
+        ),
+    ],
+)
+def test_what_is_no_list_of_policies_is_refused(policies, said):
+    with pytest.raises(SettingError, match=said):
+        CompressionScheduler(nn.Linear(2, 2), policies)

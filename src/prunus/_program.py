@@ -34,11 +34,19 @@ class Program(list[RunningPolicy]):
     def __init__(self, policies: Iterable[RunningPolicy] = ()) -> None:
         super().__init__(policies)
         self._agendas: dict[tuple[Moment, str], Agenda] = {}
+        self._broken: tuple[Moment, str, int] | None = None  # where an error broke off a firing
+        self._done = 0  # how many policies had acted there
 
     @classmethod
     def bind(cls, policies: Iterable[Policy | Action], site: Site) -> Program:
         """Bind policies to a model, a bare action for the whole run."""
-        return cls(RunningPolicy(Policy(one) if isinstance(one, Action) else one, site) for one in policies)
+        if not isinstance(policies, Iterable) or isinstance(policies, str):
+            raise SettingError(f"policies is {policies!r}, expected a list of policies or actions")
+        found = [Policy(one) if isinstance(one, Action) else one for one in policies]
+        for index, one in enumerate(found):
+            if not isinstance(one, Policy):
+                raise SettingError(f"policies[{index}] is {one!r}, expected a Policy, or a member of prunus.actions")
+        return cls(RunningPolicy(one, site) for one in found)
 
     def resolve(self, totals: Mapping[str, int | None]) -> None:
         """Fix every span, once the length of the run is known; refuse two policies that move the same thing at once."""
@@ -64,10 +72,14 @@ class Program(list[RunningPolicy]):
         return self._agendas[moment, unit].due(time)
 
     def fire(self, moment: Moment, unit: str, time: int) -> bool:
-        """Fire what is due; say whether anything was."""
-        due = self.due(moment, unit, time)
-        for policy in due:
+        """Fire what is due; say whether anything was. After an error the next try goes on where this one broke off."""
+        due, place = self.due(moment, unit, time), (moment, unit, time)
+        if self._broken != place:
+            self._broken, self._done = place, 0
+        for policy in due[self._done :]:
             policy.fire(time)
+            self._done += 1
+        self._broken = None
         return bool(due)
 
     def complete(self, step: int, total: int | None) -> None:
@@ -104,5 +116,6 @@ class Program(list[RunningPolicy]):
 
     def load_state_dict(self, states: Sequence[Mapping[str, Any]]) -> None:
         """Take back what :meth:`state_dict` returned."""
+        self._broken = None
         for policy, saved in zip(self, states, strict=True):
             policy.load_state_dict(saved)

@@ -123,10 +123,10 @@ class CompressionScheduler:
         if epoch is not None and epoch != self.epoch:
             raise RunError(f"epoch {epoch} was begun, expected {self.epoch}")
         self._start()
-        self._in_epoch, self._finished = True, False
         for policy in self.policies:
             policy.bound.epoch_begin(self.epoch)
         self._fire(Moment.BEFORE, "epoch")
+        self._in_epoch, self._finished = True, False
 
     def step_begin(self) -> None:
         """Say that a step begins, before its forward pass; needed where a policy acts there, harmless elsewhere."""
@@ -166,8 +166,8 @@ class CompressionScheduler:
     def _before_update(self) -> None:
         self._ensure_epoch()
         if not self._ready:
-            self._ready = True
             self._fire(Moment.BEFORE, "step")
+            self._ready = True
 
     def step_end(self) -> None:
         """Enforce masks and fire what is due after an update; only for loops without a known optimizer."""

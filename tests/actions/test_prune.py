@@ -206,3 +206,13 @@ def test_binding_changes_nothing():
     store = MaskStore([])
     PruneMember(OneShot(0.9), select=Select(include=("0.*",))).bind(Site(model, None, store))
     assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True)) and len(store) == 0
+
+
+def test_a_layer_that_is_gone_is_told_once():
+    model = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
+    model[0].weight.data.fill_(1e-3)
+    scheduler = CompressionScheduler(model, [Prune(Linear(0.7))], epochs=4)
+    with pytest.warns(LayerCollapse) as told:
+        for _ in scheduler.epochs(4):
+            pass
+    assert len(told) == 1 and "nothing is left of 0.weight" in str(told[0].message)

@@ -16,7 +16,7 @@ from prunus._pieces import CHUNK, count, gathered, one_thread
 from prunus.actions._counts import Counts, require_rise, require_same
 from prunus.actions.base import Action, Bound, Moment, Site
 from prunus.criteria import Criterion, Magnitude
-from prunus.errors import LayerCollapse, SettingError, require_count
+from prunus.errors import LayerCollapse, ScoreError, SettingError, require_count
 from prunus.keep import exactly_along, exactly_in_rows, pruned_count
 from prunus.schedules import Schedule
 from prunus.scopes import Global, Scope
@@ -94,6 +94,7 @@ class _Pruning(Bound):
     chosen: list[Target]
     site: Site
     counts: Counts = field(default_factory=Counts)
+    gone: set[str] = field(default_factory=set)  # parameters whose end was told
 
     def __post_init__(self) -> None:
         super().__init__([target.parameter for target in self.chosen])
@@ -104,10 +105,18 @@ class _Pruning(Bound):
     def fire(self, time: int, progress: float) -> None:
         """Prune to the scheduled sparsity and report what was asked and what came out."""
         level = self.action.schedule(progress)
-        if self.action.structure.budget:
-            self._prune_in_sets(level, self.action.structure.budget)
-        else:
-            self._prune_by_scope(level)
+        try:
+            if self.action.structure.budget:
+                self._prune_in_sets(level, self.action.structure.budget)
+            else:
+                self._prune_by_scope(level)
+        except ScoreError as fault:
+            raise ScoreError(f"nothing was pruned, for {self._diverged()}: {fault}") from fault
+
+    def _diverged(self) -> str:
+        """Name what holds NaN, where that is a parameter."""
+        names = [target.name for target in self.chosen if target.parameter.isnan().any()]
+        return f"{', '.join(names) or 'a score'} {'hold' if len(names) > 1 else 'holds'} NaN"
 
     def _prune_by_scope(self, level: float) -> None:
         """Let the groups of all targets compete as the scope says."""
@@ -199,8 +208,9 @@ class _Pruning(Bound):
         self.counts = Counts(pruned_count(level, total), total - sum(kept), total, level)
         # Where the layer itself is the group, losing it is what was asked.
         trios = zip(self.chosen, kept, sizes, strict=True)
-        gone = [target.name for target, count, size in trios if size > 1 and not count]
+        gone = [t.name for t, count, size in trios if size > 1 and not count and t.name not in self.gone]
         if gone and level < 1.0:
+            self.gone.update(gone)
             warnings.warn(
                 f"nothing is left of {', '.join(gone)} at sparsity {level:.4f}, so the model cannot learn; "
                 "use the per-layer scope or exclude the layer",
