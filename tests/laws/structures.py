@@ -112,6 +112,7 @@ def law_a_budget_divides_every_output(structure, shape):
     assert structure.budget >= 2 and 0 < structure.level < 1
     assert (structure.level * structure.budget) == pytest.approx(round(structure.level * structure.budget))
     numbers = torch.arange(torch.Size(shape).numel()).reshape(shape)
+    assert numbers[0].numel() % structure.budget == 0
     sets = structure.split(numbers).reshape(-1, structure.budget)
     assert torch.equal(torch.cat([structure.split(row[None]) for row in numbers]).reshape(sets.shape), sets)
 

@@ -74,6 +74,8 @@ def test_any_shape_is_split_or_refused(structure, shape):
     if structure.misfit(shape) is None:
         laws.law_round_trip_is_bit_exact(structure, random_weight(shape))
         laws.law_every_entry_is_in_exactly_one_group(structure, shape)
+        if 0 not in shape:
+            laws.law_a_budget_divides_every_output(structure, shape)
 
 
 @pytest.mark.parametrize("structure", MEMBERS, ids=str)
