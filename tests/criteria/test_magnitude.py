@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from unittest import mock
 
 import pytest
 import torch
@@ -17,12 +18,14 @@ from tests.twins import criteria as twin
 powers = st.one_of(st.floats(0.3, 8.0), st.sampled_from([1.0, 2.0, math.inf]))
 
 
+@pytest.mark.parametrize("chunk", [1, 12, 2**20])
 @given(rows=st.integers(1, 5), columns=st.integers(1, 9), p=powers, average=st.booleans(), seed=st.integers(0, 99))
-def test_equals_its_twin(rows, columns, p, average, seed):
+def test_equals_its_twin(rows, columns, p, average, seed, chunk):
     weight = torch.randn(rows, columns, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     expected = [twin.magnitude(row, p, average) for row in weight.tolist()]
-    assert Magnitude(p, average).score(weight, Row()).tolist() == pytest.approx(expected, rel=1e-12)
-    narrow = Magnitude(p, average).score(weight.float(), Row())
+    with mock.patch("prunus.criteria.magnitude.CHUNK", chunk):
+        wide, narrow = (Magnitude(p, average).score(each, Row()) for each in (weight, weight.float()))
+    assert wide.tolist() == pytest.approx(expected, rel=1e-12)
     assert narrow.tolist() == pytest.approx(expected, rel=1e-5)
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from prunus.errors import SettingError, StructureError
-from prunus.structures import Block, Channel, Column, Element, Filter, Kernel, Layer, Row, get_structure
+from prunus.structures import NM, Block, Channel, Column, Element, Filter, Kernel, Layer, Row, get_structure
 
 
 @pytest.mark.parametrize("structure", [Element(), Filter(), Kernel(), Layer()], ids=str)
@@ -71,3 +71,9 @@ def test_get_structure_passes_structures_through_and_names_the_nearest():
         get_structure({"name": "block", "height": 2})
     with pytest.raises(SettingError, match="structure"):
         get_structure({"rows": 2})
+
+
+@pytest.mark.parametrize(("n", "m"), [(0, 4), (4, 4), (2.0, 4), (1, 2.5), (True, 4), (1, "4"), (0, 1)])
+def test_sets_of_other_sizes_are_refused(n, m):
+    with pytest.raises(SettingError, match=r"^[nm] is "):
+        NM(n, m)
