@@ -88,6 +88,11 @@ class StrengthFarBeyondTheLast(RegL1):
         return 2 * super().lambda_max(x, delta)
 
 
+class LooksAtTheLargestEntry(RegL1):
+    def _largest_norm(self, x):
+        return float(x.max())
+
+
 class PointsToNewStorage(RegL1):
     def prox_(self, x, delta=1.0):
         x.data = self.prox(x, delta)
@@ -171,6 +176,7 @@ def caught(law, reg, *arguments):
         (laws.law_dual_start_leaves_the_weight_where_it_is, IgnoresDelta(0.3), (X, 0.5)),
         (laws.law_radius_is_where_groups_die, OptimisticRadius(0.3), (X,)),
         (laws.law_lambda_max_is_the_smallest_that_leaves_nothing, StrengthFarBeyondTheLast(0.3), (X, 1.0)),
+        (laws.law_lambda_max_is_the_smallest_that_leaves_nothing, LooksAtTheLargestEntry(0.3), (-X.abs(), 1.0)),
         (laws.law_in_place_twin_is_equal_and_keeps_the_storage, PointsToNewStorage(0.3), (X, 1.0)),
         (laws.law_dtype_is_kept, PromotesHalf(0.3), (X, 1.0)),
         (laws.law_dtype_is_kept, LeavesNegativeZeros(0.3), (X, 1.0)),

@@ -66,7 +66,8 @@ def test_prox(reg, shape, delta):
     laws.law_prox_beats_every_neighbour(reg, x, delta, torch.Generator().manual_seed(1))
     laws.law_prox_and_dual_projection_add_up(reg, x, delta)
     laws.law_dual_start_leaves_the_weight_where_it_is(reg, x, delta)
-    laws.law_lambda_max_is_the_smallest_that_leaves_nothing(reg, x, delta)
+    for weight in (x, -x.abs()):
+        laws.law_lambda_max_is_the_smallest_that_leaves_nothing(reg, weight, delta)
 
 
 @every_convex
