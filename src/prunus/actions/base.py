@@ -12,8 +12,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from prunus._groups import require_fit
 from prunus.masks import MaskStore
-from prunus.select import Walk
+from prunus.select import Select, Target, Walk, require_in_optimizer, targets
+from prunus.structures import Structure
 
 
 class Moment(Enum):
@@ -47,6 +49,16 @@ class Site:
     def walk(self) -> Walk:
         """The parameters of the model, walked once for all actions that are bound here."""
         return Walk(self.model)
+
+    def masked(self, select: Select, structure: Structure) -> list[Target]:
+        """Choose what an action will mask: it fits the structure, the optimizer steps it, the store may mask it."""
+        chosen = targets(self.walk, select)
+        for target in chosen:
+            require_fit(target, structure)
+        if self.optimizer is not None:
+            require_in_optimizer(chosen, self.optimizer)
+        self.masks.include(chosen)
+        return chosen
 
 
 class Bound:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from prunus._groups import alive_groups, require_fit, score, single_weights
+from prunus._groups import alive_groups, score, single_weights
 from prunus._pieces import CHUNK, count, gathered, one_thread
 from prunus.actions._counts import Counts, require_rise, require_same
 from prunus.actions.base import Action, Bound, Moment, Site
@@ -20,7 +20,7 @@ from prunus.errors import LayerCollapse, ScoreError, SettingError, require_count
 from prunus.keep import exactly_along, exactly_in_rows, pruned_count
 from prunus.schedules import Schedule
 from prunus.scopes import Global, Scope
-from prunus.select import Select, Target, require_in_optimizer, targets
+from prunus.select import Select, Target
 from prunus.structures import Element, Structure
 
 
@@ -77,13 +77,7 @@ class Prune(Action):
 
     def bind(self, site: Site) -> Bound:
         """Choose the targets and check that the structure fits each of them."""
-        chosen = targets(site.walk, self.select)
-        for target in chosen:
-            require_fit(target, self.structure)
-        if site.optimizer is not None:
-            require_in_optimizer(chosen, site.optimizer)
-        site.masks.include(chosen)
-        return _Pruning(self, chosen, site)
+        return _Pruning(self, site.masked(self.select, self.structure), site)
 
 
 @dataclass(eq=False)

@@ -10,14 +10,14 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from prunus._groups import alive_groups, require_fit, score
+from prunus._groups import alive_groups, score
 from prunus._pieces import count, one_thread
 from prunus.actions.base import Action, Bound, Moment, Site
 from prunus.criteria import Criterion, Gradient, Magnitude
 from prunus.errors import NoEffect, RunError, SettingError, require_count
 from prunus.keep import exactly, pruned_count
 from prunus.schedules import Cosine, Schedule
-from prunus.select import Select, Target, require_in_optimizer, targets
+from prunus.select import Select, Target
 from prunus.structures import Element, Structure
 
 
@@ -87,13 +87,7 @@ class Rewire(Action):
 
     def bind(self, site: Site) -> Bound:
         """Choose the targets and check that the structure fits each of them."""
-        chosen = targets(site.walk, self.select)
-        for target in chosen:
-            require_fit(target, self.structure)
-        if site.optimizer is not None:
-            require_in_optimizer(chosen, site.optimizer)
-        site.masks.include(chosen)
-        return _Rewiring(self, chosen, site)
+        return _Rewiring(self, site.masked(self.select, self.structure), site)
 
 
 @dataclass(frozen=True)
