@@ -56,7 +56,27 @@ def test_a_module_name_stands_for_all_its_parameters():
 
 
 def test_small_parameters_can_be_left_out():
-    assert names(models.mlp(), min_elements=100) == ["0.weight"]
+    assert names(models.mlp(), min_elements=64) == ["0.weight", "2.weight"]
+    assert names(models.mlp(), min_elements=65) == ["0.weight"]
+    assert names(models.mlp(), min_elements=0) == names(models.mlp())
+
+
+def test_the_name_of_a_nested_module_is_a_pattern():
+    model = nn.Sequential(models.mlp(), models.mlp())
+    assert names(model, include=("1.2",)) == ["1.2.weight"]
+
+
+def test_a_module_that_is_used_twice_answers_to_both_names():
+    layer = nn.Linear(2, 2)
+    assert names(nn.Sequential(layer, layer), include=("1.weight",)) == ["0.weight"]
+
+
+def test_a_parameter_that_torch_takes_over_in_the_middle_of_a_run_is_followed():
+    model = models.mlp()
+    target = targets(model)[0]
+    before = target.parameter
+    nn.utils.prune.identity(model[0], "weight")
+    assert target.parameter is before is model[0].weight_orig
 
 
 def test_every_pattern_without_a_match_is_listed_in_one_error():
@@ -65,6 +85,12 @@ def test_every_pattern_without_a_match_is_listed_in_one_error():
     text = str(caught.value)
     assert "'0.weigth' matches no parameter. Did you mean '0.weight'?" in text
     assert "exclude 'bn.*'" in text and "Did you mean 'Linear'?" in text
+
+
+@pytest.mark.parametrize("choose", [targets, explain])
+def test_a_pattern_without_a_match_is_an_error_beside_one_that_matches(choose):
+    with pytest.raises(SelectionError, match="^the selection does not fit the model: include '9' matches no parameter"):
+        choose(models.mlp(), Select(include=("0.weight", "9")))
 
 
 def test_an_empty_selection_is_an_error_that_gives_the_reasons():

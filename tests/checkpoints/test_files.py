@@ -80,6 +80,8 @@ def test_what_would_not_load_is_refused_with_every_place(tmp_path: Path) -> None
     both = r"(?s)state\['lr'\] is a float64.*state\['groups'\]\[0\]\['reg'\] is a Linear"
     with pytest.raises(CheckpointError, match=both):
         write(tmp_path / "a.ckpt", state)
+    with pytest.raises(CheckpointError, match=r"key \(1, range\(0, 2\)\) of state\['by place'\]\[1\] is a range"):
+        write(tmp_path / "a.ckpt", {"by place": {(1, range(2)): "a"}})
     with pytest.raises(CheckpointError, match="is a list, expected a dict"):
         write(tmp_path / "a.ckpt", [])  # type: ignore[arg-type]
     with pytest.raises(CheckpointError, match="Create it first"):

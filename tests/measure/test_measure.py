@@ -47,6 +47,8 @@ def test_nothing_is_dense():
 def test_selecting_among_bare_tensors_is_refused():
     with pytest.raises(SelectionError, match="no names"):
         measure.sparsity([torch.ones(1)], select=Select())
+    with pytest.raises(SelectionError, match="no names"):
+        measure.sparsity(torch.ones(1), masks=MaskStore([]))
 
 
 def test_the_table_counts_zeros_and_empty_output_rows_in_their_own_dimension():

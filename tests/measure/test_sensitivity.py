@@ -208,6 +208,14 @@ def test_no_more_than_a_copy_and_a_mask_of_one_tensor() -> None:
     assert size <= found.most <= size + 2 * mask
 
 
+def test_the_seed_alone_says_what_a_metric_draws() -> None:
+    model, drawn = net(), []
+    for seed, before in ((1, 5), (1, 6), (2, 6)):
+        torch.manual_seed(before)
+        drawn.append(sensitivity(model, drawing, levels=(0.5,), seed=seed).curve("0.weight", "drawn"))
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
 def test_a_metric_that_changes_the_model_is_refused() -> None:
     model = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4)).train()
     with pytest.raises(RunError, match="1.num_batches_tracked.*evaluate with model.eval()"):

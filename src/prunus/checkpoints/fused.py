@@ -57,7 +57,7 @@ def fuse(state_dict: Mapping[str, Any], *, ignore: Collection[str] = ()) -> tupl
     tensors: dict[tuple[Any, ...], Tensor] = {}
     for key, value in state_dict.items():
         name = key.removesuffix(ORIG)
-        if name + ORIG == key and name in pairs:
+        if name in pairs:  # then the key is its original, for a pair whose clean name is taken is refused
             fused[name] = tensors.setdefault(_identity(value), pairs[name].fused)
         elif not (key.endswith(MASK) and key.removesuffix(MASK) in pairs):
             fused[key] = value

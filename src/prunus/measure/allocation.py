@@ -113,7 +113,7 @@ def _cost(reading: Reading, dense: float, metric: str, mode: Mode) -> float:
 
 def _warn_of_mode(readings: Sequence[Sequence[Reading]], dense: float, metric: str, mode: Mode) -> None:
     costs = [cost for found in readings if math.isfinite(cost := _cost(found[-1], dense, metric, mode))]
-    if costs and sum(costs) < 0:
+    if sum(costs) < 0:
         other = "min" if mode == "max" else "max"
         warnings.warn(
             f"the models with most pruned have a better {metric} than the dense one; did you mean mode={other!r}?",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -24,10 +25,9 @@ class Curve:
 
     def cost(self, count: int) -> float:
         """Return the cost of pruning ``count`` members, at most the last of ``counts``."""
-        places = range(len(self.counts) - 1)
-        place = next((i for i in places if count < self.counts[i + 1]), max(0, len(self.counts) - 2))
         if count >= self.counts[-1]:
             return self.costs[-1]
+        place = bisect_right(self.counts, count) - 1
         low, high = self.counts[place], self.counts[place + 1]
         share = (count - low) / (high - low)
         return self.costs[place] + share * (self.costs[place + 1] - self.costs[place])
