@@ -9,6 +9,7 @@ import torch
 
 from prunus.errors import SettingError, StructureError
 from prunus.regularizers import GroupLasso, RegL1, RegL1L2, RegL1L2Conv, get_regularizer
+from prunus.regularizers.grouped import LARGE_GROUP, group_norms
 from prunus.structures import Block, Filter, Kernel, Row
 
 GROUPED = [RegL1L2(0.3), RegL1L2Conv(0.3)]
@@ -26,6 +27,14 @@ def test_rows_by_hand():
     assert reg.prox(x)[1:].eq(0).all()
     assert reg.sub_grad(x)[0].tolist() == pytest.approx([0.6 * charge, 0.8 * charge])
     assert reg.radius(x.shape) == pytest.approx(charge) and reg.lambda_max(x) == pytest.approx(5 / math.sqrt(2))
+
+
+def test_the_norm_of_a_large_group_is_right_to_the_last_digit_wherever_it_lies():
+    rows = image(2, 2 * LARGE_GROUP)
+    for groups in (rows, rows.t().contiguous().t()):
+        norms = group_norms(groups)
+        assert norms.dtype == torch.float32
+        torch.testing.assert_close(norms, rows.double().norm(dim=1).float(), rtol=1.2e-7, atol=0)
 
 
 def test_group_lasso_generalises_both():
