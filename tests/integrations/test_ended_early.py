@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import EMAWeightAveraging, StochasticWeightAveraging
 from torch.nn import functional as F
 from transformers import TrainerCallback
 
 from prunus.actions import Prune, Steer
 from prunus.errors import NoEffect
 from prunus.integrations import lightning, transformers
+from prunus.measure import sparsity
 from prunus.policy import Policy
 from prunus.scheduler import CompressionScheduler
 from prunus.schedules import Linear
@@ -164,3 +166,33 @@ def test_a_plain_loop_that_breaks_off_says_so_by_finish() -> None:
     for _ in scheduler.epochs(EPOCHS):  # it may go on nevertheless, and then nothing is missed
         pass
     assert scheduler.history[-1]["asked_sparsity"] == 0.9
+
+
+class TestReplacedWeights:
+    @pytest.mark.parametrize("first", [False, True])
+    @pytest.mark.parametrize("kind", ["swa", "ema"])
+    def test_an_average_keeps_to_the_masks(self, kind: str, first: bool, tmp_path: Path) -> None:
+        average = StochasticWeightAveraging(0.01, swa_epoch_start=1) if kind == "swa" else EMAWeightAveraging(decay=0.9)
+        compression = lightning.Compression([BY_EPOCHS])
+        callbacks = [average, compression] if first else [compression, average]
+        trainer = runs.trainer_for(tmp_path, callbacks, enable_checkpointing=False)
+        module = runs.Module("adam_prune_epochs")
+        trainer.fit(module, torch.utils.data.DataLoader(torch.utils.data.TensorDataset(*data()), batch_size=BATCH))
+        assert sparsity(module) == pytest.approx(0.9, abs=1e-3)
+
+    def test_zeros_that_no_mask_holds_are_missed_aloud(self, tmp_path: Path) -> None:
+        budget = Steer(SparsityBudget(0.9, period=3))
+        with pytest.warns(NoEffect, match=r"the sparsity fell from 0\.9 to 0\.\d+ behind the last epoch") as caught:
+            fit(tmp_path, "adabreg", budget, EMAWeightAveraging(decay=0.9))
+        assert said(caught) == 1
+
+    def test_the_best_model_of_trainer_may_be_a_denser_one(self, tmp_path: Path) -> None:
+        class Worse(TrainerCallback):
+            def on_evaluate(self, args: Any, state: Any, control: Any, metrics: Any = None, **_: Any) -> None:
+                metrics["eval_loss"] = state.epoch  # the first epoch is the best one
+
+        compression = transformers.Compression([BY_EPOCHS])
+        settings = {"eval_strategy": "epoch", "save_strategy": "epoch", "load_best_model_at_end": True}
+        trainer = hf_runs.trainer_for(tmp_path, "adam", [compression, Worse()], **settings)
+        with pytest.warns(NoEffect, match=r"the sparsity fell from 0\.\d+ to \S+ behind the last epoch"):
+            trainer.train()

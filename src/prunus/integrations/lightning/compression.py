@@ -16,6 +16,7 @@ from torch.optim import Optimizer
 from prunus.errors import CheckpointError, RunError, SettingError, require_count
 from prunus.integrations._first_process import said_once
 from prunus.integrations._gradients import add_gradient_
+from prunus.integrations._replaced import say_what_fell
 from prunus.integrations._root import part_of
 from prunus.integrations.lightning import random_state, run_length
 from prunus.integrations.lightning.adoption import take_up
@@ -42,7 +43,8 @@ class Compression(Callback):
     and the random state of every process, all loadable with ``weights_only=True``. In the middle of an epoch it is
     exact with a loader that can be resumed, such as :class:`prunus.integrations.loop.ResumableLoader`. Validation that
     draws random numbers between the checkpoint and the next batch is not repeated by Lightning, so validate with a
-    loader that draws none.
+    loader that draws none. Averages of the weights that another callback puts in at the end keep to the masks;
+    those in its checkpoints do not.
 
     Args:
         policies: a recipe: policies or bare actions; or the path, text or mapping of a recipe, native or Distiller's;
@@ -91,6 +93,7 @@ class Compression(Callback):
         self._adopted: Mapping[str, Tensor] | None = None
         self._in_epoch = False
         self._logged_step = 0
+        self._reached = 0.0
         self._loader: object = None
         self._figures = EpochFigures(PREFIXES)
 
@@ -98,7 +101,7 @@ class Compression(Callback):
         """Forget the last run, before Lightning hands over the checkpoint of this one."""
         if stage == "fit":
             self._former = self.scheduler or self._former
-            self.scheduler, self._saved, self._adopted, self._in_epoch = None, None, None, False
+            self.scheduler, self._saved, self._adopted, self._in_epoch, self._reached = None, None, None, False, 0.0
             self._figures = EpochFigures(PREFIXES)
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -190,6 +193,13 @@ class Compression(Callback):
         with said_once(trainer.is_global_zero):
             self._running.finish()
 
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Enforce the masks once more: a callback that averages weights puts in its average when training ends."""
+        if self.scheduler is not None:
+            self.scheduler.masks.apply_()
+            with said_once(trainer.is_global_zero):
+                say_what_fell(self._reached, self.scheduler.sparsity())
+
     def adopt(self, masks: Mapping[str, Tensor]) -> None:
         """Go on with a run that another program pruned, from these masks; to be called between setup and training."""
         self._adopted = {name.removeprefix(f"{self.root}."): mask for name, mask in masks.items()}
@@ -254,6 +264,7 @@ class Compression(Callback):
     def _end_epoch(self, trainer: Trainer, *, broken_off: bool = False) -> None:
         with said_once(trainer.is_global_zero):
             self._running.epoch_end(self._figures.kept, broken_off=broken_off)
+        self._reached = self._running.sparsity()
         self._in_epoch = False
         self._figures.clear(trainer)
 

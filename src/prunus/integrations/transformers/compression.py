@@ -13,6 +13,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from prunus.errors import RunError
 from prunus.integrations._first_process import said_once
 from prunus.integrations._gradients import add_gradient_
+from prunus.integrations._replaced import say_what_fell
 from prunus.integrations._root import part_of
 from prunus.integrations.transformers import files, rates, run_length
 from prunus.integrations.transformers.figures import figures_of
@@ -60,6 +61,7 @@ class Compression(TrainerCallback):  # type: ignore[misc]  # transformers is Any
         self._in_epoch = self._awaits_figures = self._moves_rates = False
         self._figures: dict[str, float] = {}
         self._rates: list[float] = []
+        self._reached = 0.0
 
     def on_train_begin(
         self,
@@ -78,7 +80,7 @@ class Compression(TrainerCallback):  # type: ignore[misc]  # transformers is Any
             raise RunError("Compression needs whole parameters, FSDP and DeepSpeed shard them: use DDP or one device")
         saved = files.load(args, state) if state.global_step else None
         former = self.scheduler
-        self._in_epoch, self._awaits_figures, self._figures = False, False, {}
+        self._in_epoch, self._awaits_figures, self._figures, self._reached = False, False, {}, 0.0
         now, plain = rates.read(optimizer), _unwrapped(optimizer)
         rates.set_(plain, rates.bases(plain))
         steps = run_length.steps_per_epoch(args, train_dataloader)
@@ -167,6 +169,7 @@ class Compression(TrainerCallback):  # type: ignore[misc]  # transformers is Any
             self._end_epoch(state)
         with said_once(state.is_world_process_zero):
             self._running.finish()
+            say_what_fell(self._reached, self._running.sparsity())
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Write the scheduler's state beside the checkpoint."""
@@ -191,6 +194,7 @@ class Compression(TrainerCallback):  # type: ignore[misc]  # transformers is Any
         broken_off = self._running.steps_per_epoch is not None and state.epoch % 1 != 0  # its length is a whole 1
         with said_once(state.is_world_process_zero):
             self._running.epoch_end(self._figures, broken_off=broken_off)
+        self._reached = self._running.sparsity()
         row, known = self._running.history[-1], {*self._figures, "epoch", "step"}
         figures = {f"prunus/{name}": value for name, value in row.items() if name not in known}
         state.log_history.append({**figures, "epoch": state.epoch, "step": state.global_step})
