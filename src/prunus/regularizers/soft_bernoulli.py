@@ -55,9 +55,9 @@ class RegSoftBernoulli(Regularizer):
 
     def prox(self, x: Tensor, delta: float = 1.0) -> Tensor:
         """Return the soft threshold of ``x``, lifted where the coin fell; every call tosses anew."""
-        shrunk = x.abs().sub(self.threshold(x.shape, delta)).clamp_min(0.0)
+        shrunk = x.abs().sub(self.threshold(x.shape, delta))
         coins = torch.rand(x.shape, generator=self.generator) < self.probability
-        return (x.sign() * torch.maximum(shrunk, coins.to(x))).add_(0.0)
+        return (x.sign() * torch.maximum(shrunk, coins.to(x))).add_(0.0)  # a coin is never below 0
 
     def sub_grad(self, v: Tensor) -> Tensor:
         """Return lamda·sign(v), 0 at 0."""
