@@ -7,6 +7,7 @@ import warnings
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import prune as torch_prune
 
 from prunus.actions import Prune, Regularize, SetLR, Steer
 from prunus.errors import (
@@ -200,6 +201,13 @@ class TestWrongUse:
         with pytest.raises(RunError, match="said to have 2 epochs, now 3"):
             next(scheduler.epochs(3))
 
+    def test_an_epoch_that_is_ended_twice_is_named(self):
+        _, _, scheduler = setup([])
+        with pytest.raises(RunError, match="epoch_end was called 2 times in epoch 0, expected once"):
+            for _ in scheduler.epochs(4):
+                scheduler.epoch_end()
+                scheduler.epoch_end()
+
     def test_a_window_that_never_fires_is_a_loud_warning(self):
         model, optimizer, scheduler = setup([Policy(Prune(OneShot(0.5)), Window(5, 6))], steps_per_epoch=STEPS)
         with pytest.warns(NoEffect, match="'epochs 5 to 6' never fires: the run has 2 epochs") as caught:
@@ -356,3 +364,24 @@ def test_after_an_error_the_next_try_goes_on_where_it_broke_off(unit):
 def test_what_is_no_list_of_policies_is_refused(policies, said):
     with pytest.raises(SettingError, match=said):
         CompressionScheduler(nn.Linear(2, 2), policies)
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_parameters_that_were_replaced_are_named(begun):
+    model, optimizer, scheduler = setup([Prune(Cubic(0.5), select=Select(include=("0.*",)))], epochs=3)
+    if begun:
+        one_step(model, optimizer, data(1)[0])
+        scheduler.epoch_end()
+    model.load_state_dict({name: value.clone() for name, value in model.state_dict().items()}, assign=True)
+    with pytest.raises(RunError, match=r"^0\.weight: the model has other parameters than when the scheduler was built"):
+        scheduler.epoch_begin()
+
+
+def test_a_model_that_moved_or_was_taken_over_by_torch_is_followed():
+    model, _, scheduler = setup([Prune(Cubic(0.5))], epochs=3)
+    scheduler.epoch_begin()
+    model.double()
+    torch_prune.identity(model[0], "weight")
+    scheduler.epoch_end()
+    scheduler.epoch_begin()
+    assert scheduler.sparsity() == pytest.approx(0.4375, abs=0.01)

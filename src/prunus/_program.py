@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from prunus._agenda import Agenda
 from prunus.actions import Action, Moment, Site
-from prunus.errors import NoEffect, SettingError
+from prunus.errors import NoEffect, RunError, SettingError
 from prunus.policy import Policy, RunningPolicy
 from prunus.window import UNITS
 
@@ -102,6 +102,11 @@ class Program(list[RunningPolicy]):
         """All parameters that some policy acts on, each once."""
         return list({id(p): p for policy in self for p in policy.bound.parameters}.values())
 
+    def homes(self, model: nn.Module) -> dict[str, Tensor]:
+        """Return the parameters of the model that some policy acts on, by name."""
+        acted = {id(parameter) for parameter in self.parameters}
+        return {name: parameter for name, parameter in model.named_parameters() if id(parameter) in acted}
+
     def metrics(self, figures: Mapping[str, float]) -> dict[str, float]:
         """Return the figures with every policy's own; a name that is taken gets the number of the policy."""
         found = dict(figures)
@@ -119,3 +124,23 @@ class Program(list[RunningPolicy]):
         self._broken = None
         for policy, saved in zip(self, states, strict=True):
             policy.load_state_dict(saved)
+
+
+def require_homes(model: nn.Module, homes: Mapping[str, Tensor]) -> None:
+    """Raise RunError where the model has other parameters by now: the optimizer would train what nobody uses.
+
+    >>> model = nn.Linear(2, 2)
+    >>> homes = dict(model.named_parameters())
+    >>> _ = model.load_state_dict(nn.Linear(2, 2).state_dict(), assign=True)
+    >>> require_homes(model, homes)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    prunus.errors.RunError: weight, bias: the model has other parameters than when the scheduler was built, as ...
+    """
+    living = {id(parameter) for parameter in model.parameters()}
+    lost = [name for name, parameter in homes.items() if id(parameter) not in living]
+    if lost:
+        raise RunError(
+            f"{', '.join(lost)}: the model has other parameters than when the scheduler was built, as "
+            "load_state_dict(assign=True), to_empty() and assignments leave it; build optimizer and scheduler behind it"
+        )

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from prunus._hooks import hang_on
-from prunus._program import Program
+from prunus._program import Program, require_homes
 from prunus.actions import Action, Moment, Site
 from prunus.errors import CheckpointError, NoEffect, RunError, SparsityDecreaseError, require_count
 from prunus.masks import MaskStore
@@ -84,6 +84,7 @@ class CompressionScheduler:
         """Masks of other schedulers on the same optimizer: what they pruned stays pruned while this one acts."""
         self._site = Site(model, optimizer, self.masks)
         self.policies = Program.bind(policies, self._site)
+        self._homes = self.policies.homes(model)
         self.steps_per_epoch = steps_per_epoch
         self.total_epochs = epochs
         self.epoch = 0
@@ -115,6 +116,8 @@ class CompressionScheduler:
             yield current
             if self.epoch == current:
                 self.epoch_end()
+            elif self.epoch > current + 1:
+                raise RunError(f"epoch_end was called {self.epoch - current} times in epoch {current}, expected once")
 
     def epoch_begin(self, epoch: int | None = None) -> None:
         """Begin the next epoch (or check that ``epoch`` is the next) and fire what is due before it."""
@@ -123,6 +126,7 @@ class CompressionScheduler:
         if epoch is not None and epoch != self.epoch:
             raise RunError(f"epoch {epoch} was begun, expected {self.epoch}")
         self._start()
+        require_homes(self.model, self._homes)
         for policy in self.policies:
             policy.bound.epoch_begin(self.epoch)
         self._fire(Moment.BEFORE, "epoch")
@@ -312,6 +316,7 @@ class CompressionScheduler:
         """Fix every span, once the length of the run is known, and let the actions prepare."""
         if self._started:
             return
+        require_homes(self.model, self._homes)
         self.policies.resolve({"epoch": self.total_epochs, "step": self._total_steps})
         self.policies.begin(self.epoch, self.step)
         self._started = True
