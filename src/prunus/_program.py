@@ -36,6 +36,7 @@ class Program(list[RunningPolicy]):
         self._agendas: dict[tuple[Moment, str], Agenda] = {}
         self._broken: tuple[Moment, str, int] | None = None  # where an error broke off a firing
         self._done = 0  # how many policies had acted there
+        self._warned_of_length = False
 
     @classmethod
     def bind(cls, policies: Iterable[Policy | Action], site: Site) -> Program:
@@ -86,6 +87,17 @@ class Program(list[RunningPolicy]):
         """Let each act once more when the run took fewer steps than announced."""
         for policy in self:
             policy.complete(step, total)
+
+    def warn_of_length(self, epoch: int, steps: int, announced: int | None) -> None:
+        """Warn once when an epoch was not as long as announced and a window counts steps."""
+        counts = any(policy.window.unit == "step" for policy in self)
+        if announced is None or not counts or self._warned_of_length:
+            return
+        if abs(steps - announced) > max(1, announced // 20):
+            self._warned_of_length = True
+            text = f"epoch {epoch} took {steps} optimizer steps, steps_per_epoch says {announced}: "
+            hint = "count optimizer steps, not batches, or windows in steps shift"
+            warnings.warn(text + hint, NoEffect, stacklevel=3)
 
     def finish(self, saw_loss: bool) -> None:
         """Warn about every policy that never acted or missed its goal, or whose penalty nobody asked for."""

@@ -93,7 +93,6 @@ class CompressionScheduler:
         self.history: list[dict[str, float]] = []
         self._started = self._in_epoch = self._ready = self._saw_loss = self._finished = False
         self._penalty: Tensor | None = None
-        self._warned_of_length = False
         self._handles = [] if optimizer is None else self._hang_on(optimizer)
 
     def epochs(self, total: int) -> Iterator[int]:
@@ -193,7 +192,7 @@ class CompressionScheduler:
             policy.bound.epoch_end(metrics or {})
         self._fire(Moment.AFTER, "epoch")
         if not broken_off:
-            self._warn_of_length()
+            self.policies.warn_of_length(self.epoch, self.step_in_epoch, self.steps_per_epoch)
         if not broken_off and self.epoch + 1 == self.total_epochs:
             self.policies.complete(self.step, self._total_steps)
         self._enforce()
@@ -325,17 +324,6 @@ class CompressionScheduler:
     def _total_steps(self) -> int | None:
         known = self.total_epochs is not None and self.steps_per_epoch is not None
         return self.total_epochs * self.steps_per_epoch if known else None  # type: ignore[operator]
-
-    def _warn_of_length(self) -> None:
-        """Warn once when an epoch was not as long as announced and a window counts steps."""
-        counts = any(policy.window.unit == "step" for policy in self.policies)
-        if self.steps_per_epoch is None or not counts or self._warned_of_length:
-            return
-        if abs(self.step_in_epoch - self.steps_per_epoch) > max(1, self.steps_per_epoch // 20):
-            self._warned_of_length = True
-            text = f"epoch {self.epoch} took {self.step_in_epoch} optimizer steps, steps_per_epoch says "
-            hint = f"{self.steps_per_epoch}: count optimizer steps, not batches, or windows in steps shift"
-            warnings.warn(text + hint, NoEffect, stacklevel=3)
 
     def _ensure_epoch(self) -> None:
         self._start()
