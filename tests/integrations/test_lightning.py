@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
-from prunus.actions import Prune, Regularize, Steer
+from prunus.actions import Prune, Regularize, SetLR, Steer
 from prunus.errors import CheckpointError, MissingExtraError, NoEffect, RunError, SettingError
 from prunus.integrations.lightning import Compression
 from prunus.integrations.lightning.run_length import epochs, steps_per_epoch
@@ -319,3 +319,9 @@ def test_without_lightning_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(MissingExtraError, match=r"pip install prunus\[lightning\]"):
         importlib.import_module("prunus.integrations.lightning")
+
+
+@pytest.mark.parametrize("policies", [[SetLR(Linear(0.0, 1.0))], [Policy(SetLR(Linear(0.0, 1.0)), Window(0, 2))]])
+def test_two_hands_on_the_learning_rate_are_refused(policies: list[Any], tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="the recipe and OneCycleLR both move the learning rate: leave one of them out"):
+        fit(tmp_path, Compression(policies), module=Estimating(FEEDBACK))

@@ -16,6 +16,7 @@ from torch.optim import Optimizer
 from prunus.errors import CheckpointError, RunError, SettingError, require_count
 from prunus.integrations._first_process import said_once
 from prunus.integrations._gradients import add_gradient_
+from prunus.integrations._rates import refuse_others
 from prunus.integrations._replaced import say_what_fell
 from prunus.integrations._root import part_of
 from prunus.integrations.lightning import random_state, run_length
@@ -57,8 +58,9 @@ class Compression(Callback):
         verbose: whether one line an epoch goes to Lightning's log.
 
     Errors: RecipeError, at once, for a recipe that cannot be read. RunError for several optimizers, for strategies that
-    shard parameters, and for a checkpoint that was written without this callback; CheckpointError for one of other
-    policies; faults of the policies as CompressionScheduler.
+    shard parameters, for a schedule of the module's beside a recipe that moves the learning rate, and for a checkpoint
+    that was written without this callback; CheckpointError for one of other policies; faults of the policies as
+    CompressionScheduler.
     The run's length is ``max_epochs``; with ``max_steps`` that end inside an epoch give every window an end.
 
     >>> from prunus.actions import Prune
@@ -125,6 +127,7 @@ class Compression(Callback):
         )
         if self._former is not None and self._former is not self.scheduler:
             self._former.detach()  # the optimizer may be the same
+        refuse_others(self.scheduler, [config.scheduler for config in trainer.lr_scheduler_configs])
         self._meet_neighbours(trainer, self.scheduler)
         if self._saved is not None:
             self._resume(self._saved)

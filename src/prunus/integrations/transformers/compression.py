@@ -13,6 +13,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from prunus.errors import RunError
 from prunus.integrations._first_process import said_once
 from prunus.integrations._gradients import add_gradient_
+from prunus.integrations._rates import moved_by
 from prunus.integrations._replaced import say_what_fell
 from prunus.integrations._root import part_of
 from prunus.integrations.transformers import files, rates, run_length
@@ -88,7 +89,7 @@ class Compression(TrainerCallback):  # type: ignore[misc]  # transformers is Any
         self.scheduler = self.source.scheduler(part_of(model, self.root), plain, **length)
         if former is not None and former is not self.scheduler:
             former.detach()  # Trainer keeps its optimizer
-        self._moves_rates = rates.moved_by(self.scheduler)
+        self._moves_rates = moved_by(self.scheduler)
         if self._moves_rates:
             rates.say_whose(args, lr_scheduler)
         if saved is not None or not self._moves_rates:

@@ -10,19 +10,6 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from transformers import TrainingArguments
 
 from prunus.errors import NoEffect, RunError
-from prunus.scheduler import CompressionScheduler
-
-CLAIM = "the learning rate"
-
-
-def moved_by(scheduler: CompressionScheduler) -> bool:
-    """Say whether a policy moves the learning rate.
-
-    >>> from torch import nn
-    >>> moved_by(CompressionScheduler(nn.Linear(1, 1), []))
-    False
-    """
-    return any(policy.policy.action.claims == CLAIM for policy in scheduler.policies)
 
 
 def say_whose(args: TrainingArguments, theirs: Any) -> None:
