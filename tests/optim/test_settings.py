@@ -158,6 +158,34 @@ def test_states_of_older_versions_keep_this_runs_newer_settings(member) -> None:
     assert torch.equal(p, q)
 
 
+@every_optimizer
+def test_a_load_takes_over_every_setting_but_the_implementation(member) -> None:
+    names = member([weight()]).defaults.keys() - {"reg", "lambda_scale"}
+    saved = member([weight()], reg=RegL1(0.1), **{name: OTHER[name] for name in names})
+    saved.param_groups[0]["lambda_scale"] = 3.0
+    loaded = member([weight()], reg=RegL1(0.1))
+    loaded.load_state_dict(through_a_file(saved.state_dict()))
+    for name in names | {"lambda_scale"}:
+        from_here = loaded.defaults if name == "implementation" else saved.param_groups[0]
+        assert loaded.param_groups[0][name] == from_here[name], name
+
+
+@every_optimizer
+def test_a_loaded_state_has_the_precision_of_this_model_and_may_hold_nothing(member) -> None:
+    optimizers, dtypes = [], (torch.float64, torch.float32)
+    for dtype in dtypes:
+        p, idle = Parameter(weight().data.to(dtype)), weight()
+        optimizers.append(member([p, idle], lr=0.1, reg=RegL1(0.1)))
+        train(optimizers[-1], [p], range(2))
+        assert optimizers[-1].state[idle] == {}  # the look alone leaves an entry
+    states = [through_a_file(optimizer.state_dict()) for optimizer in optimizers]
+    for optimizer, dtype, other in zip(optimizers, dtypes, reversed(states), strict=True):
+        optimizer.load_state_dict(other)
+        kept = next(iter(optimizer.state.values())).values()
+        assert {value.dtype for value in kept if isinstance(value, torch.Tensor)} <= {dtype}
+        optimizer.step()
+
+
 @every_implementation
 @pytest.mark.parametrize("member", [AdaBreg, LinBreg])
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])

@@ -126,7 +126,7 @@ class SparsityBudget(Steering):
     def sparsity_at(self, progress: float) -> float:
         """Return the scheduled sparsity at ``progress`` of the run."""
         assert self.schedule is not None
-        return self.schedule(min(1.0, progress / self.ramp))
+        return self.schedule(progress / self.ramp)
 
     @torch.no_grad()
     def after_step(self, optimizer: BregmanOptimizer, step: int, progress: float) -> None:

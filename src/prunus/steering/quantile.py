@@ -89,7 +89,7 @@ class QuantileLambda(Steering):
 
     def sparsity_at(self, progress: float) -> float:
         """Return the asked sparsity at ``progress`` of the window."""
-        return self.target if self.schedule is None else self.schedule(min(1.0, progress / self.ramp))
+        return self.target if self.schedule is None else self.schedule(progress / self.ramp)
 
     @torch.no_grad()
     def after_step(self, optimizer: BregmanOptimizer, step: int, progress: float) -> None:
