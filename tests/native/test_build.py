@@ -67,6 +67,13 @@ def test_no_compiler_is_no_error(fresh, monkeypatch) -> None:
     assert not _native.available() and _native.why_not() == "no C compiler is found (looked for no-such-compiler)"
 
 
+@needs_native
+def test_a_compiler_may_be_called_by_another_program(quick, monkeypatch) -> None:
+    plain = build.build(Path)
+    monkeypatch.setenv("CC", f"env {os.environ['CC']}")
+    assert build.build(Path).read_bytes() == plain.read_bytes() and len(list(quick.iterdir())) == 2
+
+
 def test_a_failing_compiler_is_quoted_and_leaves_nothing(fresh, monkeypatch, tmp_path) -> None:
     compiler = tmp_path / "compiler"
     compiler.write_text("#!/bin/sh\necho out of ideas >&2\nexit 3\n")

@@ -61,28 +61,29 @@ def build(load: Callable[[Path], Loaded]) -> Loaded:
         return load(made)
 
 
-def find_compiler() -> str:
-    """Return the path of the C compiler: the environment's CC if set, else cc, gcc or clang.
+def find_compiler() -> list[str]:
+    """Return the command of the C compiler: the environment's CC, such as "ccache gcc", if set, else cc, gcc or clang.
 
     Raises:
         BuildError: there is none.
     """
-    wanted = [os.environ["CC"].split()[0]] if os.environ.get("CC", "").strip() else ["cc", "gcc", "clang"]
+    chosen = os.environ.get("CC", "").split()
+    wanted = chosen[:1] or ["cc", "gcc", "clang"]
     for name in wanted:
         path = shutil.which(name)
         if path:
-            return path
+            return [path, *chosen[1:]]
     raise BuildError(f"no C compiler is found (looked for {', '.join(wanted)})")
 
 
-def _compile(compiler: str, path: Path) -> None:
+def _compile(compiler: list[str], path: Path) -> None:
     """Compile to a path, in the first of the ways that succeeds."""
     said = ""
     for tuned in TUNED:
-        said = _run([compiler, *COMMON, *tuned, "-o", str(path), *map(str, _sources(".c")), "-lm"])
+        said = _run([*compiler, *COMMON, *tuned, "-o", str(path), *map(str, _sources(".c")), "-lm"])
         if not said and path.exists() and path.stat().st_size:
             return
-    raise BuildError(f"{compiler} failed: {said or 'it left no library'}")
+    raise BuildError(f"{' '.join(compiler)} failed: {said or 'it left no library'}")
 
 
 def _run(command: list[str]) -> str:
@@ -111,11 +112,12 @@ def _sources(*suffixes: str) -> list[Path]:
     return sorted(path for path in HERE.iterdir() if path.suffix in suffixes)
 
 
-def _fingerprint(compiler: str) -> str:
+def _fingerprint(compiler: list[str]) -> str:
     """Return a name for what decides the library's bytes: sources, flags, compiler and processor."""
     digest = hashlib.sha256(repr((COMMON, TUNED, platform.machine(), _processor())).encode())
-    found = os.stat(os.path.realpath(compiler))
-    digest.update(repr((os.path.realpath(compiler), found.st_size, found.st_mtime_ns)).encode())
+    program, *options = os.path.realpath(compiler[0]), *compiler[1:]
+    found = os.stat(program)
+    digest.update(repr((program, options, found.st_size, found.st_mtime_ns)).encode())
     for path in _sources(".c", ".h"):
         digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()[:20]
