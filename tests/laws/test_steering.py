@@ -1,5 +1,7 @@
 """Every steering, with every Bregman optimizer that keeps a dual."""
 
+from itertools import cycle
+
 import pytest
 import torch
 
@@ -68,6 +70,8 @@ WRONG = [
 ]
 
 
+# By native kernels, where there are any; by torch; some each.
+DTYPES = [(torch.float32,), (torch.float64,), (torch.float32, torch.float64)]
 STRUCTURED = [
     (RegL1L2, Row(), [(10, 4), (7, 10)]),
     (RegL1L2Conv, Kernel(), [(4, 3, 3, 3), (2, 4, 3, 3), (3, 2, 2, 2, 2)]),
@@ -146,11 +150,13 @@ def test_a_budget_of_groups_is_kept_after_every_step(kind, reg, structure, shape
     laws.law_budget_is_never_exceeded_and_met_at_the_end(budget, OPTIMIZERS[kind](reg), *problem(shapes), members)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])  # by native kernels, where there are any, and not
+@pytest.mark.parametrize("dtypes", DTYPES, ids=str)
 @pytest.mark.parametrize(("reg", "structure", "shapes"), [*STRUCTURED, (RegL1, Element(), [(8, 8), (5,)])])
-def test_a_budget_follows_its_twin(reg, structure, shapes, dtype):
+def test_a_budget_follows_its_twin(reg, structure, shapes, dtypes):
     weights, gradients = problem(shapes, steps=40)
-    weights = [weight.detach().to(dtype).requires_grad_() for weight in weights]
+    weights = [
+        weight.detach().to(dtype).requires_grad_() for weight, dtype in zip(weights, cycle(dtypes), strict=False)
+    ]
     budget = SparsityBudget(0.3, Linear(0.3, initial=0.8), ramp=0.4, room_until=0.4, period=5, back=0.7)
     make = OPTIMIZERS["linbreg"](reg, delta=0.8)
     laws.law_budget_follows_its_twin(budget, make, weights, gradients, structure)

@@ -158,6 +158,17 @@ def test_states_of_older_versions_keep_this_runs_newer_settings(member) -> None:
     assert torch.equal(p, q)
 
 
+@pytest.mark.parametrize("member", [AdaBreg, LinBreg])
+def test_a_lambda_that_was_not_followed_is_not_made_good_later(member) -> None:
+    p = weight()
+    optimizer = member([p], lr=0.1, reg=RegL1(0.1))
+    (group,) = optimizer.param_groups
+    for change, lamda in (("keep_survivors", 0.1), ("none", 0.3), ("keep_survivors", 0.3)):
+        group["lambda_change"], group["reg"].lamda, before = change, lamda, p.detach().clone()
+        train(optimizer, [p], range(1), lambda theta, step: torch.zeros_like(theta))
+    torch.testing.assert_close(p.detach(), before, rtol=1e-12, atol=1e-12)
+
+
 @every_optimizer
 def test_a_load_takes_over_every_setting_but_the_implementation(member) -> None:
     names = member([weight()]).defaults.keys() - {"reg", "lambda_scale"}
