@@ -175,6 +175,18 @@ def test_states_of_other_models_are_refused() -> None:
         LinBreg([p]).load_state_dict(torch.optim.SGD([p], lr=0.1).state_dict())
 
 
+def test_what_a_scheduler_put_into_a_group_later_stays() -> None:
+    """Lightning's search for a learning rate puts a state back that it saved before it made its scheduler."""
+    p = weight(2, 2)
+    optimizer = AdaBreg([p], lr=0.5, reg=RegL1(0.7))
+    saved = optimizer.state_dict()
+    plan = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1.0, total_steps=9)
+    optimizer.load_state_dict(saved)
+    assert optimizer.param_groups[0]["lr"] == 0.5 and optimizer.param_groups[0]["initial_lr"] == pytest.approx(0.04)
+    train(optimizer, [p], range(1))
+    plan.step()
+
+
 def test_the_implementation_is_that_of_this_machine() -> None:
     optimizer = LinBreg([weight()], implementation="loop", lr=0.1)
     optimizer.load_state_dict(LinBreg([weight()], lr=0.2).state_dict())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from copy import deepcopy
 from itertools import chain
 from typing import Any
@@ -58,7 +58,7 @@ class Loading:
         if len(ours) != len(theirs):
             raise CheckpointError(f"this optimizer has {len(ours)} parameter groups, the saved state has {len(theirs)}")
         for index, (group, other) in enumerate(zip(ours, theirs, strict=True)):
-            _require_same_group(index, group, other)
+            _require_same_group(index, group, other, optimizer.defaults.keys())
         self.saved = saved
         self._require_duals(bool(getattr(optimizer, "has_dual", True)))
         for parameter, name, value in self._tensors():
@@ -80,7 +80,7 @@ class Loading:
         for group, before, other in zip(optimizer.param_groups, self.live, self.saved["param_groups"], strict=True):
             reg = before["reg"]
             group.update({key: before[key] for key in OF_THIS_RUN}, reg=reg)
-            group.update({key: before[key] for key in LATER if key in before and key not in other})
+            group.update({key: value for key, value in before.items() if key not in other})
             take_(reg, other["reg"])
         for parameter, name, value in self._tensors():
             own = value.detach().to(device=parameter.device, dtype=dual_dtype(parameter), copy=True)
@@ -94,13 +94,16 @@ class Loading:
         return [(p, name, value) for p, state in states for name, value in state.items() if isinstance(value, Tensor)]
 
 
-def _require_same_group(index: int, group: dict[str, Any], saved: dict[str, Any]) -> None:
-    """Raise CheckpointError unless a saved group has as many parameters, the same settings and the same regularizer."""
+def _require_same_group(index: int, group: dict[str, Any], saved: dict[str, Any], settings: Set[str]) -> None:
+    """Raise CheckpointError unless a saved group has as many parameters, the same settings and the same regularizer.
+
+    What others have put into a group, as learning-rate schedulers do with ``initial_lr``, need not be there.
+    """
     if len(group["params"]) != len(saved["params"]):
         raise CheckpointError(
             f"group {index} has {len(group['params'])} parameters, the saved one {len(saved['params'])}"
         )
-    missing = sorted(group.keys() - saved.keys() - {"name", "param_names", *LATER, *OF_THIS_RUN})
+    missing = sorted((group.keys() & settings) - saved.keys() - {*LATER, *OF_THIS_RUN})
     if missing:
         raise CheckpointError(
             f"group {index} of the saved state has no {', '.join(missing)}: another optimizer wrote it"
