@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
-from uuid import uuid4
 
 import torch
 
+from prunus.checkpoints.leftovers import sweep, temporary
 from prunus.checkpoints.plain import misfits
 from prunus.errors import CheckpointError, Faults, did_you_mean
 
@@ -23,7 +23,7 @@ def write(path: str | os.PathLike[str], state: dict[str, Any], *, trust: bool = 
     """Write ``state`` so that ``path`` holds either the old file or the whole new one, whenever the power goes.
 
     Temporary file beside the target → flush → fsync → rename → fsync of the folder. When anything fails the old file
-    is untouched and the temporary file is removed; only a process killed while writing leaves ``.<name>.*.tmp``.
+    is untouched and the temporary file is removed; what a killed writer leaves, the next one removes.
 
     Args:
         path: the file; its folder must exist.
@@ -51,6 +51,8 @@ def write(path: str | os.PathLike[str], state: dict[str, Any], *, trust: bool = 
 def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """Yield a file that replaces ``path`` when the block ends well, and leaves no trace when it raises.
 
+    What writers that were killed left of it is removed.
+
     For formats of their own; a checkpoint of plain data is written by :func:`write`.
 
     >>> import tempfile
@@ -61,17 +63,18 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     b'whole'
     """
     target = Path(path)
-    temporary = target.with_name(f".{target.name}.{uuid4().hex}.tmp")
+    draft = temporary(target)
     try:
-        with temporary.open("xb") as file:
+        with draft.open("xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, target)
+        os.replace(draft, target)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        draft.unlink(missing_ok=True)
         raise
     _sync_folder(target.parent)
+    sweep(target)
 
 
 def read(path: str | os.PathLike[str], *, trust: bool = False) -> dict[str, Any]:
