@@ -6,8 +6,11 @@ import math
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from prunus.regularizers import RegL1, RegL1Pos, RegNone
+from prunus.regularizers.base import smallest_factor
 
 X = torch.tensor([2.0, 0.3, 0.0, -0.3, -2.0])
 
@@ -55,3 +58,12 @@ def test_views_are_written_where_they_lie():
     table = torch.ones(4, 4)
     RegL1(0.25).prox_(table[:, 1])
     assert table[:, 1].tolist() == [0.75] * 4 and table.sum() == 15.0
+
+
+positive = st.floats(1e-6, 1e6)
+
+
+@given(norm=positive, delta=positive, price=positive)
+def test_the_smallest_factor_suffices_and_a_hair_less_does_not(norm, delta, price):
+    factor = smallest_factor(norm, delta, price)
+    assert delta * (factor * price) >= norm > delta * (factor * (1 - 1e-15) * price)

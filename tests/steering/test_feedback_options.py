@@ -166,7 +166,8 @@ class TestWarnings:
     @pytest.mark.parametrize(("bound", "reading"), [("min_lambda", 0.99), ("max_lambda", 0.5)])
     def test_a_bound_counts_from_the_tenth_update_and_only_while_the_target_is_missed(self, bound, reading):
         steered = scheduler(**{bound: 0.01})
-        for missed in [0.9] * PATIENCE + [reading] * (PATIENCE - 1):
+        nearly = [reading] * (PATIENCE - 1)
+        for missed in [*nearly, *[0.9] * PATIENCE, *nearly]:
             assert steered.step(missed) == 0.01
         with pytest.warns(NoEffect, match=f"stopped at {bound}") as said:
             steered.step(reading)

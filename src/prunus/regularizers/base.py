@@ -123,7 +123,7 @@ class Regularizer(ABC):
 
 
 def smallest_factor(norm: float, delta: float, price: float) -> float:
-    """Return the smallest float λ with delta·(λ·price) ≥ norm, in the very order of operations that prox uses.
+    """Return the smallest λ, to a float's last digit, with delta·(λ·price) ≥ norm in the order in which prox computes.
 
     >>> smallest_factor(3.0, delta=0.5, price=2.0)
     3.0
