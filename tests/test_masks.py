@@ -13,7 +13,7 @@ from prunus._bits import pack, unpack
 from prunus.errors import CheckpointError, SelectionError, SparsityDecreaseError, StructureError
 from prunus.masks import MaskStore
 from prunus.select import targets
-from prunus.structures import Block, Column, Element, Row
+from prunus.structures import Block, Column, Element, Filter, Row
 from tests import models
 
 
@@ -191,6 +191,19 @@ def test_pruning_groups_is_tightening_and_clearing(kernels, structure, dtype):
         assert torch.equal(model[0].weight, twin[0].weight)
     store.apply_()
     assert torch.equal(model[0].weight, twin[0].weight)
+
+
+@pytest.mark.parametrize("factory", [models.channels_last, models.convs])
+def test_groups_are_those_of_the_weight_in_any_layout(kernels, factory):
+    model = factory()
+    store = store_of(model)
+    for target in targets(model):
+        expected = torch.ones_like(target.parameter, dtype=torch.bool)
+        for _ in range(2):  # without a mask, then in place
+            flags = torch.rand(len(target.canonical(target.parameter))) < 0.7
+            store.prune_groups(Filter(), {target.name: flags})
+            target.canonical(expected)[~flags] = False
+            assert torch.equal(store[target.name], expected) and torch.equal(target.parameter != 0, expected)
 
 
 def test_flags_of_other_groups_change_nothing():

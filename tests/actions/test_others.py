@@ -43,6 +43,12 @@ def test_penalties_add_up_and_the_strength_can_be_changed_between_steps():
     assert scheduler.penalty().item() == pytest.approx(first * 2 / 3, rel=1e-5)
 
 
+def test_a_strength_of_zero_adds_nothing_to_the_graph():
+    scheduler = CompressionScheduler(models.mlp(), [Regularize(RegL1(0.0))], epochs=1)
+    loss = one()
+    assert scheduler.penalty() is None and scheduler.loss(loss) is loss
+
+
 def test_a_regularizer_that_does_not_fit_shows_before_training():
     with pytest.raises(StructureError):
         CompressionScheduler(models.mlp(), [Regularize(RegL1L2Conv(0.1))])
@@ -95,7 +101,8 @@ def test_steering_logs_lambda_and_acts_on_the_regularized_groups_only(steering):
     optimizer = AdaBreg(
         [
             {"params": [model[0].weight], "reg": RegL1(0.01)},
-            {"params": [model[2].weight, model[0].bias, model[2].bias]},
+            {"params": [model[0].bias], "reg": RegL1(0.01), "lambda_scale": 0.5},
+            {"params": [model[2].weight, model[2].bias]},
         ],
         lr=0.01,
     )
@@ -105,7 +112,8 @@ def test_steering_logs_lambda_and_acts_on_the_regularized_groups_only(steering):
             optimizer.zero_grad()
             model(torch.randn(4, 8)).square().mean().backward()
             optimizer.step()
-    assert scheduler.count().total == 128 and "lambda" in scheduler.history[0]
+    assert scheduler.count().total == 128 + 16
+    assert scheduler.history[0]["lambda"] == max(group["reg"].lamda for group in optimizer.param_groups[:2])
     assert model[2].weight.all()
 
 

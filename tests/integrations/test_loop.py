@@ -135,6 +135,8 @@ def test_the_position_of_another_loader_is_refused_without_a_change() -> None:
         one.load_state_dict(state)
     with pytest.raises(CheckpointError, match="position is epoch 0, batch 5, expected at most batch 4"):
         one.load_state_dict(before | {"batch": 5})
+    with pytest.raises(CheckpointError, match="position is epoch -1, batch 0"):
+        one.load_state_dict(before | {"epoch": -1})
     with pytest.raises(CheckpointError, match="not saved"):
         one.load_state_dict({})
     assert one.state_dict() == before

@@ -32,6 +32,7 @@ def cases() -> Iterator[list[Tensor]]:
     yield _case([1.0, 1.0 + 2**-52, 1.0 + 2**-51], [1.0 - 2**-53, 1.0], dtype=torch.float64)
     yield [torch.tensor([1.0, 2.0]).half(), torch.tensor([1.0 + 2**-7, 1.0]).bfloat16(), torch.tensor([1 + 2**-23])]
     yield [torch.tensor([1.0], dtype=torch.float16), torch.tensor([1.0 + 2**-40], dtype=torch.float64)]
+    yield [torch.ones(2), torch.tensor([1.0 + 2**-40, 1.0], dtype=torch.float64)]
     yield [torch.randint(0, 3, (2, 3, 2, 2)).float().to(memory_format=torch.channels_last), torch.ones(2)]
     yield [torch.randint(0, 3, (4, 5)).float().T, torch.randint(0, 3, (3, 8)).float()[:, ::3]]
     yield [torch.tensor([[1.0], [2.0]]).expand(2, 4)]
