@@ -113,6 +113,11 @@ def test_nothing_asked_changes_nothing_and_draws_nothing(config) -> None:
     assert torch.equal(weight, kept) and torch.equal(dice.get_state(), before)
 
 
+def test_where_there_is_nothing_to_do_nothing_is_said() -> None:
+    assert initialise_([torch.ones(4)], {"pruning_type": "row"}) == [4]
+    assert initialise_([], {"pruning_type": "row", "sparsity_rate": 0.5}) == []
+
+
 def test_a_config_and_sparsify_are_one_draw() -> None:
     one, other = torch.ones(20, 10), torch.ones(20, 10)
     initialise_([one], {"sparsity_rate": 0.9, "rescale": True}, torch.Generator().manual_seed(3))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import pytest
 
-from prunus.schedules import Cubic, Linear, OneShot, Schedule
+from prunus.schedules import Cosine, Cubic, Linear, OneShot, Schedule
 from tests.laws import schedules as laws
 
 
@@ -39,6 +40,15 @@ class Wobbles(Linear):
 class Overshoots(OneShot):
     def _level(self, progress):
         return 1.1
+
+
+class AddsWhereItSubtracts(Cosine):
+    """Clamped to its ends, it keeps every law about ends and order."""
+
+    def _level(self, progress):
+        low, high = sorted((self.initial, self.final))
+        wave = (1 + math.cos(math.pi * progress)) / 2
+        return min(high, max(low, self.final + (self.initial + self.final) * wave))
 
 
 class SaysItRises(Linear):
@@ -81,6 +91,7 @@ PLANTED = [
     (NoLowerClamp(0.8), laws.law_holds_before_and_long_after),
     (NoInitialOffset(0.8, 0.2), laws.law_meets_both_ends_exactly),
     (EndOnlyToRounding(0.8, 0.1), laws.law_meets_both_ends_exactly),
+    (AddsWhereItSubtracts(0.2, 0.7), laws.law_follows_its_twin),
     (Wobbles(0.8), laws.law_never_falls_when_declared),
     (SaysItRises(0.2, 0.8), laws.law_never_falls_when_declared),
     (SaysItFalls(0.8, 0.2), laws.law_never_falls_when_declared),

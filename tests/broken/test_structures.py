@@ -154,7 +154,9 @@ def test_value_catches_another_class_of_the_same_name():
     caught(laws.law_is_a_frozen_value, CallsColumnsRows(), get_structure)
 
 
-@pytest.mark.parametrize("wrong", [CountsAcrossOutputs(1, 2), DividesTheWholeWeight(2, 4), StandsForNoCount(1, 2)], ids=str)
+@pytest.mark.parametrize(
+    "wrong", [CountsAcrossOutputs(1, 2), DividesTheWholeWeight(2, 4), StandsForNoCount(1, 2)], ids=str
+)
 def test_budget_catches_sets_that_cross_outputs_and_impossible_levels(wrong):
     caught(laws.law_a_budget_divides_every_output, wrong, (4, 6))
 

@@ -164,3 +164,5 @@ def test_lr_needs_the_optimizer():
 def test_a_point_of_another_mode_is_refused():
     with pytest.raises(CheckpointError, match="rewind 'weights', this one is 'lr'"):
         Rewinder("lr").load_state_dict(Rewinder("weights").state_dict())
+    with pytest.raises(CheckpointError):
+        Rewinder("lr").load_state_dict({"rewind": "lr"})

@@ -10,6 +10,8 @@ import pickle
 import pytest
 
 from prunus.errors import SettingError
+from prunus.schedules import SCHEDULES
+from tests.twins import schedules as twins
 
 GRID = [i / 64 for i in range(65)]
 
@@ -26,6 +28,13 @@ def law_holds_before_and_long_after(schedule):
 
 def law_stays_a_fraction(schedule):
     assert all(isinstance(schedule(p), float) and 0.0 <= schedule(p) <= 1.0 for p in [*GRID, 1e-300, 1 - 2**-53])
+
+
+def law_follows_its_twin(schedule):
+    settings = {field.name: getattr(schedule, field.name) for field in dataclasses.fields(schedule)}
+    (twin,) = (getattr(twins, name) for name, kind in SCHEDULES.items() if isinstance(schedule, kind))
+    for p in GRID[1:-1]:
+        assert schedule(p) == pytest.approx(twin(p, **settings), rel=1e-9, abs=1e-9)
 
 
 def law_never_falls_when_declared(schedule):
@@ -57,6 +66,7 @@ def law_is_a_plain_value(schedule):
 
 LAWS = [
     law_asking_out_of_order_changes_nothing,
+    law_follows_its_twin,
     law_holds_before_and_long_after,
     law_is_a_plain_value,
     law_meets_both_ends_exactly,
