@@ -216,3 +216,10 @@ def test_a_layer_that_is_gone_is_told_once():
         for _ in scheduler.epochs(4):
             pass
     assert len(told) == 1 and "nothing is left of 0.weight" in str(told[0].message)
+
+
+@pytest.mark.parametrize(("level", "structure"), [(1.0, Element()), (1.0, Layer()), (0.5, Layer())], ids=str)
+def test_a_layer_that_was_asked_for_goes_without_a_warning(level, structure):
+    model = models.mlp()
+    CompressionScheduler(model, [Prune(OneShot(level), structure=structure)], epochs=1).epoch_begin()
+    assert sum(not model[at].weight.any() for at in (0, 2)) == 2 * level

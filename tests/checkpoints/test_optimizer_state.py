@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.nn.utils import prune
 
 from prunus.checkpoints import reorder
-from prunus.checkpoints.optimizer_order import groups_of
+from prunus.checkpoints.optimizer_layout import require_same_groups
+from prunus.checkpoints.optimizer_order import clean_name, groups_of
 from prunus.checkpoints.optimizer_state import place_in_file, place_state
 from prunus.errors import CheckpointError, SettingError
 from prunus.optim import AdaBreg
@@ -201,3 +202,19 @@ def test_a_file_that_does_not_say_enough_is_refused() -> None:
         place_in_file(grouped(model).state_dict(), weights, ["0.weight"])
     with pytest.raises(CheckpointError, match="nobody can know the order"):
         place_in_file(adam(model).state_dict(), {"shift": X, "gain": X.clone()}, ["gain"])
+
+
+def test_groups_of_other_names_are_told_by_what_differs() -> None:
+    with pytest.raises(CheckpointError, match="differs in b, c$"):
+        require_same_groups({"param_groups": [{"params": [0, 1]}]}, [["w", "b"]], [["w", "c"]])
+
+
+def test_a_name_of_the_model_itself_is_clean() -> None:
+    assert clean_name("0.weight_orig", {"0.weight_orig", "0.weight"}) == "0.weight_orig"
+    assert clean_name("1.weight_orig", {"0.weight"}) == "1.weight_orig"
+
+
+def test_a_state_without_names_gets_none() -> None:
+    state = {"state": {}, "param_groups": [{"params": [0, 1]}, {"params": [2], "param_names": ["c"]}]}
+    groups = reorder(state, [["a", "b"], ["c"]], [["b", "a"], ["c"]])["param_groups"]
+    assert groups == [{"params": [0, 1]}, {"params": [2], "param_names": ["c"]}]

@@ -372,7 +372,19 @@ def test_a_layer_is_gone_at_one_and_whole_below() -> None:
     assert [row.pruned for row in sensitivity(net(), total, structure=Layer(), levels=(0.9, 1.0)).rows] == [0, 1, 0, 1]
 
 
-WRONG_LEVELS = [(), (0.0, 0.5), (0.5, 0.5), (1.5,), (90,), ("0.5",), (math.nan,), 0.5, "0.5", (True,)]
+WRONG_LEVELS = [
+    (),
+    (0.0, 0.5),
+    (0.5, 0.5),
+    (1.5,),
+    (90,),
+    ("0.5",),
+    (math.nan,),
+    0.5,
+    "0.5",
+    (True,),
+    (torch.tensor(0.5),),
+]
 
 
 @pytest.mark.parametrize("levels", WRONG_LEVELS, ids=repr)
