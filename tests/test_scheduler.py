@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn.utils import prune as torch_prune
 
-from prunus.actions import Prune, Regularize, SetLR, Steer
+from prunus.actions import Prune, Regularize, Rewire, SetLR, Steer
 from prunus.errors import (
     CheckpointError,
     NoEffect,
@@ -385,3 +385,20 @@ def test_a_model_that_moved_or_was_taken_over_by_torch_is_followed():
     scheduler.epoch_end()
     scheduler.epoch_begin()
     assert scheduler.sparsity() == pytest.approx(0.4375, abs=0.01)
+
+
+def test_a_state_from_between_gradients_and_update_does_not_act_twice():
+    def made():
+        model = nn.Linear(20, 20)
+        actions = [Prune(OneShot(0.5)), Policy(Rewire(fraction=OneShot(0.5)), Window(0, 1, unit="step"))]
+        return model, CompressionScheduler(model, actions, epochs=1, steps_per_epoch=1)
+
+    (first, scheduler), (second, resumed) = made(), made()
+    first(torch.rand(4, 20)).square().sum().backward()
+    scheduler.gradients_ready()
+    second.load_state_dict(first.state_dict())
+    resumed.load_state_dict(scheduler.state_dict())
+    second.weight.grad = first.weight.grad
+    for one in (scheduler, resumed):
+        one.step_end()
+    assert torch.equal(first.weight, second.weight) and torch.equal(scheduler.masks["weight"], resumed.masks["weight"])

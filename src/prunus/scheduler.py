@@ -249,7 +249,7 @@ class CompressionScheduler:
         """Return the place in the run, masks, policies and history: plain numbers, strings and tensors."""
         return {
             "version": VERSION,
-            "place": [self.epoch, self.step, self.step_in_epoch, self._in_epoch],
+            "place": [self.epoch, self.step, self.step_in_epoch, self._in_epoch, self._ready],
             "loss": [self._saw_loss, None if self._penalty is None else float(self._penalty)],
             "masks": self.masks.state_dict(),
             "policies": self.policies.state_dict(),
@@ -276,7 +276,7 @@ class CompressionScheduler:
     def _take(self, state: Mapping[str, Any]) -> None:
         self.masks.load_state_dict(state["masks"])
         self.policies.load_state_dict(state["policies"])
-        self.epoch, self.step, self.step_in_epoch, self._in_epoch = state["place"]
+        self.epoch, self.step, self.step_in_epoch, self._in_epoch, self._ready = state["place"]
         self._saw_loss, penalty = state["loss"]
         self._penalty = None if penalty is None else torch.tensor(penalty)
         self.history = [dict(row) for row in state["history"]]

@@ -127,7 +127,7 @@ def test_resuming_from_every_epoch_ends_the_same(policies: Any, tmp_path: Path) 
     callback = Compression(policies())
     whole = state_of(fit(tmp_path, callback, **EVERY_EPOCH), callback)
     saved = read(tmp_path / f"checkpoint-{BATCHES}" / "prunus.ckpt")
-    assert (saved["scheduler"]["place"], saved["in_epoch"]) == ([1, BATCHES, 0, False], False)
+    assert (saved["scheduler"]["place"], saved["in_epoch"]) == ([1, BATCHES, 0, False, False], False)
     for epoch in range(1, EPOCHS):
         again = Compression(policies())
         trainer = fit(tmp_path, again, resume=str(tmp_path / f"checkpoint-{BATCHES * epoch}"), **EVERY_EPOCH)

@@ -128,10 +128,10 @@ class BatchedScheduler(CompressionScheduler):
     def state_dict(self) -> dict[str, Any]:
         """Return the engine's state, and how far the mini-batch has come; gradients are the loop's to keep."""
         batch = self._batch or self._half
-        return {**super().state_dict(), "batch": [batch and list(batch), self._called, self._ready]}
+        return {**super().state_dict(), "batch": [batch and list(batch), self._called]}
 
     def _take(self, state: Mapping[str, Any]) -> None:
         super()._take(state)
         self._start()
-        batch, self._called, self._ready = state["batch"]
+        batch, self._called = state["batch"]
         self._acting_in, self._batch, self._half = -1, None, batch and Batch(*batch)
