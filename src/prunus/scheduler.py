@@ -20,7 +20,7 @@ from prunus.measure.zeros import Count
 from prunus.policy import Policy
 from prunus.window import UNITS
 
-VERSION = 1
+VERSION = 2
 """Version of the saved state."""
 
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from prunus import recipes
 from prunus.actions import Prune, Regularize, Steer
-from prunus.errors import SettingError
+from prunus.errors import NoEffect, SettingError
 from prunus.measure import sparsity
 from prunus.policy import Policy
 from prunus.regularizers import RegL1
@@ -58,6 +58,19 @@ def test_the_rule_acts_every_so_many_steps_on_masked_and_natural_zeros() -> None
     assert seen[:2] == [0.5, 0.5] and seen[2:5] == pytest.approx([first] * 3)
     assert seen[5:] == pytest.approx([first + 0.1 * (0.8 - sparsity(run.model))] * 2)
     assert run.scheduler.history[0]["lambda"] == run.reg.lamda
+
+
+def test_a_target_that_the_penalty_misses_is_said_once_with_what_makes_zeros() -> None:
+    run = Run()
+    with pytest.warns(NoEffect, match=r"at the sparsity 0.5 \(target 0.8\) with λ=.*prune as well") as said:
+        run.go(1)
+        run.scheduler.finish()
+    assert len(said) == 1
+
+
+def test_a_target_that_masks_meet_is_not_missed(recwarn: pytest.WarningsRecorder) -> None:
+    Run(Prune(OneShot(0.8))).go(1)
+    assert not recwarn.list
 
 
 def test_micro_batches_do_not_count_as_steps() -> None:

@@ -118,6 +118,10 @@ class _SteeredPenalty(_Penalty):
         """Tell the steering which epoch begins."""
         self.steering.epoch_begin(epoch)
 
+    def finish(self) -> None:
+        """Let the steering say whether its target was missed."""
+        self.steering.finish(None)
+
     def metrics(self) -> dict[str, float]:
         """Return the steering's figures, λ among them."""
         return self.steering.metrics()

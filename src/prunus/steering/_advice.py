@@ -59,6 +59,19 @@ def missed(reading: float, target: float, strength: float) -> str:
     )
 
 
+def left_by_a_penalty(reading: float, target: float, strength: float) -> str:
+    """Say at the end of a run that a penalty did not make the zeros that were asked for, and what does.
+
+    >>> left_by_a_penalty(0.0, 0.9, 0.01).partition(":")[0]
+    'steering ended at the sparsity 0 (target 0.9) with λ=0.01'
+    """
+    return (
+        f"steering ended at the sparsity {reading:.4g} (target {target:g}) with λ={strength:g}: a penalty pulls "
+        "weights towards zero and leaves few exactly there; prune as well (Prune, SafeModelPruning), or take a Bregman "
+        "optimizer, whose prox makes zeros"
+    )
+
+
 def changed(kind: str, settings: Sequence[tuple[str, Any, Any]]) -> str:
     """Say which settings a resumed state has overruled.
 

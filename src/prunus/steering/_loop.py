@@ -130,9 +130,15 @@ class FeedbackLoop(Steering):
         if self.steps == PATIENCE:
             self._warn_out_of_reach(optimizer)
 
-    def finish(self, optimizer: BregmanOptimizer) -> None:
-        """Warn NoEffect when the last reading misses the target by more than a point, and say what to try."""
+    def finish(self, optimizer: BregmanOptimizer | None) -> None:
+        """Warn NoEffect when the last reading misses the target by more than a point, and say what to try.
+
+        No optimizer is given where λ weighs a penalty.
+        """
         if self._reading is None or abs(self._reading - self.target) <= MISS:
+            return
+        if optimizer is None:
+            self._warn("penalty", _advice.left_by_a_penalty(self._reading, self.target, self.lambda_value))
             return
         self._warn_out_of_reach(optimizer)
         if not self._said:
