@@ -235,6 +235,13 @@ def test_a_level_out_of_reach_is_said() -> None:
             scheduler.epoch_end({"accuracy": [0.9, 0.5, 0.5, 0.9][epoch]})
 
 
+def test_a_window_with_too_few_firings_for_its_steps_is_said() -> None:
+    scheduler = CompressionScheduler(mlp(), [Adaptive(Prune(Linear(0.9)), "accuracy", 0.1, step=0.5)])
+    with pytest.warns(NoEffect, match="went 50% of the way: 2 firings are too few for steps of 0.5; widen the window"):
+        for _ in scheduler.epochs(2):
+            scheduler.epoch_end({"accuracy": 0.9})
+
+
 def test_a_run_that_arrives_says_nothing() -> None:
     scheduler = CompressionScheduler(nn.Linear(10, 10), [Adaptive(Prune(Linear(0.9)), "accuracy", 0.1, step=1.0)])
     for _ in scheduler.epochs(2):

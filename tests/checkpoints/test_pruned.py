@@ -196,7 +196,7 @@ def test_optimizers_that_are_not_there() -> None:
         load_pruned(pruned_mlp().state_dict(), model, optimizer=adamw(model))
     with pytest.raises(CheckpointError, match="holds no weights: it has 'epoch'"):
         load_pruned({"epoch": 3}, model)
-    with pytest.raises(CheckpointError, match=r"^the checkpoint is the checkpoint of another model"):
+    with pytest.raises(CheckpointError, match=r"^the checkpoint is of another model"):
         load_pruned(nn.Linear(2, 1).state_dict(), model)
 
 

@@ -128,11 +128,14 @@ class _Adaptive(Bound):
         name = self.action.metric
         if not self.pace.fired or self.pace.progress >= 1.0:
             return
-        if self.pace.seen:
-            text = f"went {self.pace.progress:.0%} of the way: {name} was out of the budget at {self.pace.held} of "
-            text += f"{self.pace.fired} firings; train longer, allow a larger budget or take smaller steps"
-        else:
+        text = f"went {self.pace.progress:.0%} of the way: "
+        if not self.pace.seen:
             text = f"never moved, because no epoch_end brought {name!r}. {did_you_mean(name, self.names)}"
+        elif self.pace.held:
+            text += f"{name} was out of the budget at {self.pace.held} of {self.pace.fired} firings; "
+            text += "train longer, allow a larger budget or take smaller steps"
+        else:
+            text += f"{self.pace.fired} firings are too few for steps of {self.action.step:g}; widen the window"
         warnings.warn(f"Adaptive({type(self.action.action).__name__}) {text}", NoEffect, stacklevel=2)
 
     def metrics(self) -> dict[str, float]:

@@ -66,7 +66,7 @@ def load_pruned(
     where = "the checkpoint" if isinstance(path, Mapping) else str(path)
     parts = parts_of(checkpoint, where)
     adapted = adapt(parts.weights, model)
-    require_fit(f"{where} is the checkpoint of another model", model_misfits(model.state_dict(), adapted.state_dict))
+    require_fit(f"{where} is of another model", model_misfits(model.state_dict(), adapted.state_dict))
     saved = None
     if optimizer is not None:
         one = _only_one(parts.optimizers, where)
