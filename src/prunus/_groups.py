@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
@@ -91,3 +93,13 @@ def single_weights(target: Target, structure: Structure) -> Tensor | None:
     if structure.members(weight.shape) != 1 or weight.dtype not in (torch.float32, torch.float64):
         return None
     return structure.split(weight).squeeze(1)
+
+
+def diverged(parameters: Mapping[str, Tensor]) -> str:
+    """Name what holds NaN, where that is a parameter.
+
+    >>> diverged({"a": torch.ones(2), "b": torch.tensor([float("nan")])}), diverged({"a": torch.ones(2)})
+    ('b holds NaN', 'a score holds NaN')
+    """
+    names = [name for name, parameter in parameters.items() if parameter.isnan().any()]
+    return f"{', '.join(names) or 'a score'} {'hold' if len(names) > 1 else 'holds'} NaN"

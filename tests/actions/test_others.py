@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from prunus.actions import Regularize, SetLR, Steer
-from prunus.errors import StructureError
+from prunus.errors import ScoreError, StructureError
 from prunus.optim import AdaBreg
 from prunus.policy import Policy
 from prunus.regularizers import GroupLasso, RegL1, RegL1L2Conv
@@ -129,3 +129,20 @@ def test_a_budget_follows_the_run_not_the_window_of_another_policy():
     levels = [0.9 - 0.9 * (1 - step / 7) ** 3 for step in (3, 7)]
     assert [row["budget_sparsity"] for row in scheduler.history] == pytest.approx(levels)
     assert scheduler.sparsity() == 0.9
+
+
+def test_weights_that_diverge_under_a_budget_are_named():
+    model = models.mlp()
+    first, last = model[0].weight, model[-1].weight
+    optimizer = AdaBreg([first, last], lr=0.1, reg=RegL1(0.1))
+    scheduler = CompressionScheduler(model, [Steer(SparsityBudget(0.9))], optimizer=optimizer, steps_per_epoch=2)
+    for epoch in scheduler.epochs(2):
+        for _ in range(2):
+            optimizer.zero_grad()
+            model(torch.randn(4, 8)).square().mean().backward()
+            if epoch:
+                optimizer.state[last]["sub_grad"].view(-1)[3] = torch.nan
+                with pytest.raises(ScoreError, match="nothing was steered, for 2.weight holds NaN: scores"):
+                    optimizer.step()
+                return
+            optimizer.step()

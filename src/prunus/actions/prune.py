@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from prunus._groups import alive_groups, score, single_weights
+from prunus._groups import alive_groups, diverged, score, single_weights
 from prunus._pieces import CHUNK, count, gathered, one_thread
 from prunus.actions._counts import Counts, require_rise, require_same
 from prunus.actions.base import Action, Bound, Moment, Site
@@ -105,12 +105,8 @@ class _Pruning(Bound):
             else:
                 self._prune_by_scope(level)
         except ScoreError as fault:
-            raise ScoreError(f"nothing was pruned, for {self._diverged()}: {fault}") from fault
-
-    def _diverged(self) -> str:
-        """Name what holds NaN, where that is a parameter."""
-        names = [target.name for target in self.chosen if target.parameter.isnan().any()]
-        return f"{', '.join(names) or 'a score'} {'hold' if len(names) > 1 else 'holds'} NaN"
+            who = diverged({target.name: target.parameter for target in self.chosen})
+            raise ScoreError(f"nothing was pruned, for {who}: {fault}") from fault
 
     def _prune_by_scope(self, level: float) -> None:
         """Let the groups of all targets compete as the scope says."""

@@ -6,7 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from torch import nn
+
+from prunus._groups import diverged
 from prunus.actions.base import Action, Bound, Moment, Site
+from prunus.errors import ScoreError
 from prunus.optim import BregmanOptimizer
 from prunus.steering import Steering, require_steerable
 
@@ -61,13 +65,14 @@ class Steer(Action):
         """Check that the optimizer can be steered."""
         optimizer = require_steerable(site.optimizer)
         self.steering.prepare(optimizer, site.masks)
-        return _Steering(self.steering, optimizer)
+        return _Steering(self.steering, optimizer, site.model)
 
 
 class _Steering(Bound):
     """The running side of Steer."""
 
-    def __init__(self, steering: Steering, optimizer: BregmanOptimizer) -> None:
+    def __init__(self, steering: Steering, optimizer: BregmanOptimizer, model: nn.Module) -> None:
+        self.model = model
         self.optimizer = optimizer
         self.steering = steering
         super().__init__([member.parameter for member in optimizer.regularized()])
@@ -83,7 +88,12 @@ class _Steering(Bound):
     def fire(self, time: int, progress: float) -> None:
         """Act after optimizer step ``time``."""
         self.parameters = [member.parameter for member in self.optimizer.regularized()]  # groups may have been added
-        self.steering.after_step(self.optimizer, time, progress)
+        try:
+            self.steering.after_step(self.optimizer, time, progress)
+        except ScoreError as fault:
+            acted = set(map(id, self.parameters))
+            who = diverged({name: p for name, p in self.model.named_parameters() if id(p) in acted})
+            raise ScoreError(f"nothing was steered, for {who}: {fault}") from fault
 
     def finish(self) -> None:
         """Let the steering say whether its target was missed."""
