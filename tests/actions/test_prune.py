@@ -9,7 +9,7 @@ from torch import nn
 from prunus.actions import Prune, Site
 from prunus.actions.prune import Prune as PruneMember
 from prunus.criteria import Criterion, Magnitude, Random
-from prunus.errors import LayerCollapse, RunError, ScoreError
+from prunus.errors import LayerCollapse, NoEffect, RunError, ScoreError
 from prunus.keep import pruned_count
 from prunus.masks import MaskStore
 from prunus.scheduler import CompressionScheduler
@@ -198,6 +198,19 @@ def test_a_criterion_that_needs_gradients_says_which_window_gives_them():
 
     with pytest.raises(RunError, match=r"needs the gradient of 0.weight: use a window in steps|in steps"):
         list(pruned(models.mlp(), epochs=1, criterion=Gradient()))
+
+
+def test_a_layer_that_is_unfrozen_later_is_said_not_to_be_pruned():
+    model = models.mlp()
+    model[0].weight.requires_grad_(False)
+    scheduler = CompressionScheduler(model, [Prune(Linear(0.5))])
+    with pytest.warns(NoEffect, match=r"^0.weight: frozen when the scheduler was built, trained since") as said:
+        for epoch in scheduler.epochs(2):
+            model[0].weight.requires_grad_(epoch == 0)
+        assert not said  # frozen again
+        model[0].weight.requires_grad_(True)
+        scheduler.policies.finish(True)
+    assert len(said) == 1
 
 
 def test_binding_changes_nothing():

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.nn import Parameter
 
-from prunus.errors import GradientError, NoEffect, SettingError, StructureError
+from prunus.errors import CheckpointError, GradientError, NoEffect, SettingError, StructureError
 from prunus.optim import OPTIMIZERS, AdaBreg, LinBreg, ProxSGD
 from prunus.regularizers import RegL1, RegL1L2, RegL1L2Conv
 from tests.laws.optim import ANYWHERE, pull, through_a_file, train
@@ -195,6 +195,22 @@ def test_a_loaded_state_has_the_precision_of_this_model_and_may_hold_nothing(mem
         kept = next(iter(optimizer.state.values())).values()
         assert {value.dtype for value in kept if isinstance(value, torch.Tensor)} <= {dtype}
         optimizer.step()
+
+
+@every_optimizer
+def test_a_state_that_lacks_what_a_step_reads_is_refused(member) -> None:
+    p = weight()
+    optimizer = member([p], lr=0.1, reg=RegL1(0.1))
+    train(optimizer, [p], range(2))
+    assert {*member.keeps, *(["sub_grad"] if member.has_dual else [])} == set(optimizer.state[p])
+    for name in optimizer.state[p]:
+        state = through_a_file(optimizer.state_dict())
+        del state["state"][0][name]
+        if not state["state"][0]:
+            continue  # as of a parameter that has not trained
+        with pytest.raises(CheckpointError, match=f"the saved state of parameter 0 has no .*{name}"):
+            optimizer.load_state_dict(state)
+    assert optimizer.state[p]["step"] == 2
 
 
 @every_implementation

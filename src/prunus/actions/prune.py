@@ -16,11 +16,12 @@ from prunus._pieces import CHUNK, count, gathered, one_thread
 from prunus.actions._counts import Counts, require_rise, require_same
 from prunus.actions.base import Action, Bound, Moment, Site
 from prunus.criteria import Criterion, Magnitude
-from prunus.errors import LayerCollapse, ScoreError, SettingError, require_count
+from prunus.errors import LayerCollapse, NoEffect, ScoreError, SettingError, require_count
 from prunus.keep import exactly_along, exactly_in_rows, pruned_count
 from prunus.schedules import Schedule
 from prunus.scopes import Global, Scope
-from prunus.select import Select, Target
+from prunus.select import Select, Target, explain
+from prunus.select.assignment import shown
 from prunus.structures import Element, Structure
 
 
@@ -161,6 +162,15 @@ class _Pruning(Bound):
             among = None if alive is None else structure.split(alive[part]).reshape(-1, budget)
             kept = exactly_in_rows(sets, stay, among=among)
             mask[part] = structure.join(kept.view(-1, 1), mask[part].shape)
+
+    def finish(self) -> None:
+        """Warn NoEffect about parameters that were frozen when the targets were chosen and have been unfrozen since."""
+        names = {target.name for target in self.chosen}
+        now = [choice.target.name for choice in explain(self.site.walk, self.action.select) if choice.chosen]
+        late = [name for name in now if name not in names]
+        if late:
+            text = f"{shown(late)}: frozen when the scheduler was built, trained since and never pruned; build it later"
+            warnings.warn(text, NoEffect, stacklevel=2)
 
     def missed(self) -> str:
         """Return the sparsity that was asked for last, where the schedule goes on to another."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from copy import deepcopy
 from itertools import chain
 from typing import Any
@@ -61,6 +61,7 @@ class Loading:
             _require_same_group(index, group, other, optimizer.defaults.keys())
         self.saved = saved
         self._require_duals(bool(getattr(optimizer, "has_dual", True)))
+        self._require_whole(getattr(optimizer, "keeps", ()))
         for parameter, name, value in self._tensors():
             if value.shape != parameter.shape:
                 raise CheckpointError(
@@ -74,6 +75,13 @@ class Loading:
             if state and ("sub_grad" in state) != expected:
                 what = "no dual (sub_grad)" if expected else "a dual (sub_grad), which this optimizer does not keep"
                 raise CheckpointError(f"the saved state of parameter {key} has {what}: another optimizer wrote it")
+
+    def _require_whole(self, expected: Sequence[str]) -> None:
+        """Raise CheckpointError where the state of a parameter that has trained lacks what every step reads."""
+        for key, state in self.saved["state"].items():
+            missing = [name for name in expected if name not in state]
+            if state and missing:
+                raise CheckpointError(f"the saved state of parameter {key} has no {', '.join(missing)}: it is damaged")
 
     def finish(self, optimizer: Optimizer) -> None:
         """Put the live regularizers back, with the saved λ and random state, and the state at full precision."""

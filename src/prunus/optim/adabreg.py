@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -66,6 +66,8 @@ class AdaBreg(BregmanOptimizer):
     >>> weight.data  # every dual with a gradient moved by 0.5 a step: 1.75 to 0.75, and 0 to 1
     tensor([0.0000, 0.2500, 0.0000])
     """
+
+    keeps: ClassVar[tuple[str, ...]] = ("step", "exp_avg", "exp_avg_sq")
 
     def __init__(
         self,

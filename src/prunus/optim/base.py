@@ -82,6 +82,7 @@ class BregmanOptimizer(Optimizer):
     """
 
     has_dual: ClassVar[bool] = True
+    keeps: ClassVar[tuple[str, ...]] = ("step",)  # what the state of every parameter that has trained holds besides
     has_native: ClassVar[bool] = False  # whether ``_rule`` says the same as ``_update_``
 
     _found: list[PrunusError] | None = None  # the faults so far, while the constructor runs
