@@ -31,3 +31,13 @@ def test_the_next_write_removes_what_a_killed_one_left_and_nothing_else(tmp_path
         other.touch()
     write(path, {"epoch": 2})
     assert set(tmp_path.iterdir()) == {path, *others} and read(path) == {"epoch": 2}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows leaves them, for it cannot ask whether a process lives")
+def test_what_may_not_be_removed_stops_no_write(tmp_path: Path) -> None:
+    path = tmp_path / "run.ckpt"
+    kept = temporary(path)
+    kept = kept.with_name(kept.name.replace(f"-{os.getpid()}-", "-999999999-"))
+    kept.mkdir()  # stands for a file of another user's
+    write(path, {"epoch": 1})
+    assert read(path) == {"epoch": 1} and kept.is_dir()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import platform
+from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -34,7 +35,8 @@ def sweep(target: Path) -> None:
     for path in target.parent.glob(pattern):
         writer = path.name.split("-")[-2]
         if writer.isdecimal() and not _lives(int(writer)):
-            path.unlink(missing_ok=True)
+            with suppress(OSError):  # another user's, perhaps; the checkpoint itself is written by now
+                path.unlink()
 
 
 def _lives(process: int) -> bool:
