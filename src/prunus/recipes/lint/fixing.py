@@ -57,12 +57,13 @@ def fix(path: str | Path, *, model: nn.Module | None = None) -> list[Change]:
 
 
 def fixable(faults: Iterable[Fault]) -> set[Place]:
-    """Return where :func:`fix` puts a name right; a certain one elsewhere is left to the reader.
+    """Return where :func:`fix` puts a name right; a certain one elsewhere is left to the reader, as all in a text are.
 
-    >>> fixable(lint("version: 1\\npolicies: []\\n").faults)
+    >>> fixable(lint("version: 1\\npolices: []\\n").faults)
     set()
     """
-    return {place for file, some in _by_file(faults).items() for place in repaired(_text(file), some)[1]}
+    files = {file: some for file, some in _by_file(faults).items() if file.is_file()}
+    return {place for file, some in files.items() for place in repaired(_text(file), some)[1]}
 
 
 def repaired(text: str, faults: Iterable[Fault]) -> tuple[str, list[Place]]:
