@@ -261,3 +261,13 @@ class TestResume:
                 if (epoch, batch) == stop:
                     return
             scheduler.on_epoch_end(epoch)
+
+
+def test_parameters_that_were_replaced_after_a_policy_was_added_are_named() -> None:
+    model = network()
+    scheduler = DistillerScheduler(model, optimizer=sgd(model))
+    pruner = AutomatedGradualPruner(0.1, 0.8, "0.weight")
+    scheduler.add_policy(PruningPolicy(pruner), starting_epoch=0, ending_epoch=3, frequency=1)
+    model.load_state_dict({name: value.clone() for name, value in model.state_dict().items()}, assign=True)
+    with pytest.raises(RunError, match=r"^0\.weight: the model has other parameters than when the scheduler was built"):
+        scheduler.on_epoch_begin(0)

@@ -127,6 +127,7 @@ class DistillerScheduler(BatchedScheduler):
         self.lines += lines
         self.policies += [RunningPolicy(policy, self._site) for policy in policies]
         self.policies.sort(key=lambda policy: isinstance(policy.policy.action, RateByEpoch))
+        self._homes = self.policies.homes(self.model)
 
     def _require_optimizer_for(self, lines: Sequence[Line], report: Report) -> None:
         for line in lines if self.optimizer is None else ():
