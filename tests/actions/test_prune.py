@@ -1,6 +1,7 @@
 """Pruning composes criterion, structure, scope and schedule, with exact counts whatever the combination."""
 
 import itertools
+import warnings
 
 import pytest
 import torch
@@ -211,6 +212,22 @@ def test_a_layer_that_is_unfrozen_later_is_said_not_to_be_pruned():
         model[0].weight.requires_grad_(True)
         scheduler.policies.finish(True)
     assert len(said) == 1
+
+
+@pytest.mark.parametrize("added", [False, True])
+def test_a_layer_that_is_unfrozen_and_not_in_the_optimizer_does_not_train(added):
+    model = models.mlp()
+    model[0].weight.requires_grad_(False)
+    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1)
+    scheduler = CompressionScheduler(model, [Prune(Linear(0.5))], optimizer=optimizer, epochs=1)
+    scheduler.epoch_begin()
+    model[0].weight.requires_grad_(True)
+    if added:
+        optimizer.add_param_group({"params": [model[0].weight]})
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always", NoEffect)
+        scheduler.policies.finish(True)
+    assert any("trained since" in str(one.message) for one in said) == added
 
 
 def test_binding_changes_nothing():

@@ -60,6 +60,11 @@ class Site:
         self.masks.include(chosen)
         return chosen
 
+    def trains(self, parameter: Tensor) -> bool:
+        """Whether the optimizer steps a parameter; where none is known, any may be stepped."""
+        groups = None if self.optimizer is None else self.optimizer.param_groups
+        return groups is None or any(p is parameter for group in groups for p in group["params"])
+
 
 class Bound:
     """An action at work: its running state, apart from its settings.

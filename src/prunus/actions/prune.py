@@ -166,8 +166,8 @@ class _Pruning(Bound):
     def finish(self) -> None:
         """Warn NoEffect about parameters that were frozen when the targets were chosen and have been unfrozen since."""
         names = {target.name for target in self.chosen}
-        now = [choice.target.name for choice in explain(self.site.walk, self.action.select) if choice.chosen]
-        late = [name for name in now if name not in names]
+        now = [choice.target for choice in explain(self.site.walk, self.action.select) if choice.chosen]
+        late = [one.name for one in now if one.name not in names and self.site.trains(one.parameter)]
         if late:
             text = f"{shown(late)}: frozen when the scheduler was built, trained since and never pruned; build it later"
             warnings.warn(text, NoEffect, stacklevel=2)
