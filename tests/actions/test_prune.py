@@ -230,6 +230,25 @@ def test_a_layer_that_is_unfrozen_and_not_in_the_optimizer_does_not_train(added)
     assert any("trained since" in str(one.message) for one in said) == added
 
 
+def test_a_parameter_that_is_taken_away_and_was_never_chosen_ends_no_run():
+    model = models.mlp()
+    scheduler = CompressionScheduler(model, [Prune(Linear(0.5))], epochs=1)
+    scheduler.epoch_begin()
+    model[0].bias = None
+    scheduler.epoch_end()
+    assert scheduler.sparsity() == pytest.approx(0.5, abs=0.01)
+
+
+@pytest.mark.parametrize("take", [nn.utils.parametrizations.orthogonal, lambda layer: setattr(layer, "weight", None)])
+def test_a_chosen_parameter_that_is_taken_away_is_named(take):
+    model = models.mlp()
+    scheduler = CompressionScheduler(model, [Prune(OneShot(0.5))], epochs=2)
+    scheduler.epoch_begin()
+    take(model[0])
+    with pytest.raises(RunError, match=r"^0\.weight is no parameter of the model any more"):
+        scheduler.epoch_end()
+
+
 def test_binding_changes_nothing():
     model = models.mlp()
     before = [parameter.detach().clone() for parameter in model.parameters()]

@@ -52,6 +52,8 @@ class Select:
 
     def reason_against(self, target: Target) -> str:
         """Say why a parameter that the patterns let through stays out, or return an empty string."""
+        if not target.lives:
+            return "no parameter any more"
         parameter, literal = target.parameter, any(name in self.include for name in (target.name, *target.aliases))
         if not parameter.requires_grad:
             return "frozen"

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
+from prunus.errors import RunError
+
 
 @dataclass(frozen=True)
 class Target:
@@ -29,9 +31,23 @@ class Target:
 
         When torch.nn.utils.prune takes the parameter over in the middle of a run, it lives on as ``weight_orig``.
         """
-        live = self.module._parameters
-        name = self.parameter_name
-        return live[name] if name in live else live[f"{name}_orig"]  # type: ignore[return-value]
+        found = self._found
+        if found is None:
+            raise RunError(
+                f"{self.name} is no parameter of the model any more, as parametrizations and assignments of None leave "
+                "it; build optimizer and scheduler behind them"
+            )
+        return found
+
+    @property
+    def lives(self) -> bool:
+        """Whether the module still has the parameter."""
+        return self._found is not None
+
+    @property
+    def _found(self) -> nn.Parameter | None:
+        live, name = self.module._parameters, self.parameter_name
+        return live[name] if name in live else live.get(f"{name}_orig")
 
     @property
     def transposed(self) -> bool:
