@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import prune as torch_prune
 
 from prunus.errors import SelectionError, SettingError
 from prunus.select import Select, explain, require_in_optimizer, targets
@@ -75,7 +76,7 @@ def test_a_parameter_that_torch_takes_over_in_the_middle_of_a_run_is_followed():
     model = models.mlp()
     target = targets(model)[0]
     before = target.parameter
-    nn.utils.prune.identity(model[0], "weight")
+    torch_prune.identity(model[0], "weight")
     assert target.parameter is before is model[0].weight_orig
 
 
