@@ -159,6 +159,14 @@ def test_nan_message_in_full():
     )
 
 
+def test_only_candidates_can_be_nan():
+    score = torch.tensor([float("nan"), 1.0, float("nan"), 2.0])
+    with pytest.raises(ScoreError, match=r"NaN at flat index 2 \(1 in this tensor\)"):
+        keep.exactly([score], 1, among=[torch.tensor([False, True, True, True])])
+    among = torch.tensor([False, True, False, True])
+    assert keep.exactly([score], 1, among=[among])[0].tolist() == [False, False, False, True]
+
+
 @pytest.mark.parametrize("shape", [(), (0,), (3, 0), (17,), (1, 17), (17, 1), (2, 3, 5), (3, 1, 2, 7)])
 @pytest.mark.parametrize("chunk", [1, 4, 6, 100])
 def test_pieces_are_bounded_views_in_row_major_order(shape, chunk):

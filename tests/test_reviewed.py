@@ -52,11 +52,12 @@ def test_more_or_fewer_steps_than_announced_warn_and_still_end_at_the_budget(ste
     model = net()
     optimizer = AdaBreg(model.parameters(), lr=0.01, reg=RegL1(0.01))
     scheduler = CompressionScheduler(model, [Steer(SparsityBudget(0.9))], optimizer=optimizer, steps_per_epoch=10)
-    with pytest.warns(NoEffect, match=f"took {steps} optimizer steps, steps_per_epoch says 10"):
+    with pytest.warns(NoEffect, match=f"took {steps} optimizer steps, steps_per_epoch says 10") as said:
         for _ in scheduler.epochs(3):
             for _ in range(steps):
                 step(model, optimizer)
     assert scheduler.sparsity() == 0.9
+    assert sum("steps_per_epoch says" in str(warning.message) for warning in said) == 1
 
 
 def test_a_resume_leaves_lambda_alone_until_the_window_of_its_policy_opens():

@@ -9,7 +9,8 @@ import torch
 from torch import nn
 from torch.nn.utils import prune as torch_prune
 
-from prunus.actions import Prune, Regularize, Rewire, SetLR, Steer
+from prunus._program import Program
+from prunus.actions import Moment, Prune, Regularize, Rewire, SetLR, Site, Steer
 from prunus.errors import (
     CheckpointError,
     NoEffect,
@@ -19,6 +20,7 @@ from prunus.errors import (
     SettingError,
     StructureError,
 )
+from prunus.masks import MaskStore
 from prunus.measure import sparsity
 from prunus.optim import AdaBreg
 from prunus.policy import Policy
@@ -348,6 +350,24 @@ def test_after_an_error_the_next_try_goes_on_where_it_broke_off(unit):
     weight.data.copy_(kept)
     one_step(model, optimizer, data(1)[0])
     assert [policy.fired for policy in scheduler.policies] == [1, 1] and sparsity(weight) == 0.5
+
+
+def test_a_place_that_is_fired_again_acts_again():
+    model = models.mlp()
+    program = Program.bind([Policy(Prune(OneShot(0.5)), Window(2, 3))], Site(model, None, MaskStore([])))
+    program.resolve({"epoch": 4, "step": None})
+    assert [program.fire(Moment.BEFORE, "epoch", 2) for _ in range(2)] == [True, True]
+    assert program[0].fired == 2
+
+
+@pytest.mark.parametrize(("epochs", "said"), [(1, "never acted in this run"), (3, "was left at sparsity 0.25 of 0.5")])
+def test_a_run_that_stops_early_says_what_was_missed(epochs, said):
+    _, _, scheduler = setup([Policy(Prune(Linear(0.5)), Window(1, 4))])
+    for _ in range(epochs):
+        scheduler.epoch_begin()
+        scheduler.epoch_end()
+    with pytest.warns(NoEffect, match=said):
+        scheduler.finish()
 
 
 @pytest.mark.parametrize(

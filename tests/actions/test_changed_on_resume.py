@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 from torch import nn
 
 from prunus.actions import Adaptive, Prune
+from prunus.actions._counts import Counts, require_rise, require_same
 from prunus.criteria import Random
 from prunus.errors import CheckpointError, PrunusError, SparsityDecreaseError
 from prunus.policy import Policy
@@ -87,3 +89,13 @@ def test_what_may_change_acts_from_there_on(name: str) -> None:
     scheduler = made(action, window)
     scheduler.load_state_dict(saved(Prune(Linear(0.9))))
     assert go_on(scheduler) == pytest.approx(action.schedule.final, abs=2e-3)
+
+
+def test_the_same_end_is_no_fall_though_more_is_pruned_than_was_asked() -> None:
+    require_rise(Counts(achieved=6, total=10), before=0.5, final=0.5)
+
+
+def test_targets_that_came_and_went_are_named_in_order() -> None:
+    with pytest.raises(CheckpointError) as caught:
+        require_same({"structure": "", "targets": [*"hbdfca"]}, {"structure": "", "targets": [*"zxvuyw"]})
+    assert re.findall(r"'(\w)'", str(caught.value)) == [*"uvwxyzabcdfh"]

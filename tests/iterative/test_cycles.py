@@ -135,6 +135,7 @@ def test_every_cycle_is_exact_and_tightens():
             dead[name] = layer.weight == 0
             layer.weight.data.normal_()
         pruner.train_step_with_mask(model)
+        assert all(torch.equal(layer.weight == 0, dead[name]) for name, layer in model.named_children())
 
 
 def test_the_average_is_weighted_by_size():
@@ -153,6 +154,8 @@ def test_after_the_last_cycle_nothing_happens_and_it_is_said():
     before = copy.deepcopy(model.state_dict())
     with pytest.warns(NoEffect, match="all 1 iterations are done"):
         assert pruner.prune_step(model) == {}
+    with pytest.warns(NoEffect):
+        assert step(pruner, model) == {}
     assert lines == ["All pruning iterations complete"]
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
     assert pruner.current_iteration == len(pruner.history) == 1

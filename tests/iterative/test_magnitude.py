@@ -106,6 +106,11 @@ def test_what_decides(settings, call, rule, pruned):
     assert pruner.pruning_history == [{"rule": rule, "asked": asked, "pruned": {"weight": pruned}, "total": 4}]
 
 
+def test_the_documented_defaults_decide():
+    assert quiet()._decision(None) == ("threshold", 0.01)
+    assert quiet(threshold=None)._decision(None) == ("target_sparsity", 0.5)
+
+
 def test_a_threshold_prunes_more_later_and_never_less():
     model, pruner = nn.Linear(3, 1, bias=False), quiet(threshold=0.25)
     model.weight.data = torch.tensor([[0.1, 0.5, 0.9]])
@@ -280,7 +285,13 @@ def test_masks_without_their_layer_are_refused():
 def test_an_emptied_layer_is_warned_of_unless_asked_for():
     with pytest.warns(LayerCollapse, match="nothing is left of weight"):
         prune(quiet(threshold=100.0), nn.Linear(2, 2))
+    with pytest.warns(LayerCollapse, match="nothing is left of weight"):
+        prune(quiet(threshold=1.0), nn.Linear(2, 2))
     assert prune(quiet(), nn.Linear(2, 2), sparsity=1.0) == {"weight": 4}
+    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    model[1].weight.data.fill_(1e-6)
+    with pytest.warns(LayerCollapse, match="nothing is left of 1,"):
+        prune(quiet(scope=Global()), model, sparsity=0.5)
 
 
 def test_the_documented_lines_are_said_by_default(capsys):

@@ -9,6 +9,7 @@ from prunus.optim import AdaBreg, LinBreg, ProxSGD
 from prunus.regularizers import RegL1, RegNone, RegSoftBernoulli
 from prunus.schedules import Cubic, Linear
 from prunus.steering import SparsityBudget
+from prunus.steering._member import small
 from prunus.steering.budget import room_at
 from tests.laws.test_steering import problem
 from tests.twins.steering import budget_step
@@ -105,7 +106,7 @@ def test_while_room_is_open_a_lambda_that_zeroes_more_than_asked_is_left_alone_t
     budget = SparsityBudget(target=0.5)
     budget.after_step(optimizer, 0, 0.7)
     assert int(weight.count_nonzero()) == 1
-    budget.after_step(optimizer, 0, 0.8)
+    budget.after_step(optimizer, 0, 0.75)
     assert weight.ne(0).tolist() == [True, False, True, False] and weight[2] < 0
 
 
@@ -174,6 +175,17 @@ def test_nan_weights_are_named_not_ranked():
     optimizer.step()
     with pytest.raises(ScoreError, match="NaN"):
         SparsityBudget(0.5).after_step(optimizer, 0, 1.0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+def test_the_small_are_the_same_in_every_precision(dtype):
+    weight = torch.tensor([[0.0, -0.25, 0.5], [-0.5, float("nan"), 0.125]], dtype=dtype)
+    assert small(weight, 0.25).tolist() == [1, 4, 5]
+
+
+def test_the_defaults_are_the_documented_ones():
+    settings = "ramp=0.6, room=0.3, room_until=0.75, period=200, back=0.5, rise=0.0"
+    assert repr(SparsityBudget(0.5)) == f"SparsityBudget(target=0.5, schedule={Cubic(0.5)!r}, {settings})"
 
 
 @pytest.mark.parametrize("reach", [0.0, 1.0, float("inf")])

@@ -61,15 +61,19 @@ class TestAntiWindup:
         steered = scheduler(anti_windup=True)
         first, then = steered.step(0.8), steered.step(0.2)
         assert then == pytest.approx(first * (1 + BOOST * 0.7))
+        steep = scheduler(anti_windup=True, acceleration_factor=4.0)
+        first, then = steep.step(0.8), steep.step(0.2)
+        assert then == pytest.approx(first * (1 + 4.0 * 0.7))
         fixed = scheduler(anti_windup=True, acceleration_factor=0.0)
         assert [fixed.step(s) for s in (0.99, 0.5, 0.1)] == [0.01] * 3
 
-    def test_rare_updates_look_as_far_ahead_in_readings(self):
-        steered = scheduler(anti_windup=True, update_frequency=30)
+    @pytest.mark.parametrize(("frequency", "ahead"), [(30, 2), (120, 1)])
+    def test_rare_updates_look_as_far_ahead_in_readings(self, frequency, ahead):
+        steered = scheduler(anti_windup=True, update_frequency=frequency)
         for reading in (0.8901, 0.89):
             before = steered.lambda_value
-            then = [steered.step(reading) for _ in range(30)][-1]
-        assert then == pytest.approx(before * (1 + 0.25 * (0.01 + 2 * 0.0001)))
+            then = [steered.step(reading) for _ in range(frequency)][-1]
+        assert then == pytest.approx(before * (1 + 0.25 * (0.01 + ahead * 0.0001)))
 
     @pytest.mark.parametrize("lag", [1, 5])
     def test_it_never_swings_where_the_plain_rule_is_calm(self, lag):
@@ -97,9 +101,16 @@ def test_update_frequency_and_warm_up_leave_lambda_alone_in_between():
 
 
 def test_neutral_options_change_nothing():
-    plain, explicit = scheduler(), scheduler(anti_windup=False, damping_zone=0.0, damping=3.0, warmup_steps=0)
     readings = (0.99, 0.0, 0.5, 0.9, 0.95)
-    assert [plain.step(s) for s in readings] == [explicit.step(s) for s in readings]
+    for neutral in ({"anti_windup": False, "damping": 3.0, "warmup_steps": 0}, {"damping_zone": 1.0, "damping": 1.0}):
+        plain, explicit = scheduler(), scheduler(**neutral)
+        assert [plain.step(s) for s in readings] == [explicit.step(s) for s in readings]
+
+
+def test_the_defaults_are_the_documented_ones():
+    published = "initial_lambda=0.001, target_sparsity=0.9, acceleration_factor=0.25, min_lambda=1e-06"
+    options = "anti_windup=False, damping_zone=0.0, damping=10.0, update_frequency=1, warmup_steps=0, warmup_epochs=0"
+    assert repr(LambdaScheduler()) == f"LambdaScheduler({published}, max_lambda=1000.0, {options})"
 
 
 class TestEpochs:

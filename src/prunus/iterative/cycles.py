@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
 from torch import nn
 from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
@@ -220,7 +219,6 @@ class IterativeMagnitudePruner:
         return row
 
 
-@torch.no_grad()
 def _average(model: nn.Module, names: list[str]) -> float:
     return count([target.parameter for target in layers(model, names)]).sparsity
 

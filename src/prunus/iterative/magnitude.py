@@ -148,7 +148,6 @@ class MagnitudePruner:
         self._masks.load_state_dict(state["masks"])
         self.pruning_history = copy.deepcopy(list(state["pruning_history"]))
 
-    @torch.no_grad()
     def _prune(self, masks: NamedMasks, chosen: list[Target], sparsity: float | None) -> dict[str, int]:
         rule, asked = self._decision(sparsity)
         scores = [_magnitudes(target) for target in chosen]

@@ -88,7 +88,7 @@ def revive_(member: Regularized, structure: Structure, rows: Tensor) -> None:
     direction = torch.where(values.norm(dim=1, keepdim=True) == 0, torch.ones_like(values), values)
     length = edge + max(BUMP * edge, 1e-6)
     write_(dual, structure, rows, direction * (length / direction.norm(dim=1, keepdim=True)))
-    delta = member.group.get("delta", 1.0)
+    delta = member.group["delta"]
     weights = structure.split(reg.prox(delta * dual, delta))[rows]
     write_(member.parameter, structure, rows, weights.to(member.parameter.dtype))
 

@@ -134,8 +134,7 @@ class LambdaScheduler(FeedbackLoop):
             self._last_sparsity = last
         if current == 0.0 and self._last_sparsity is not None:
             return self._last_sparsity
-        if current > 0.0:
-            self._last_sparsity = current
+        self._last_sparsity = current
         return current
 
     def _next(self, reading: float, target: float) -> float:
