@@ -23,7 +23,9 @@ def modules() -> list[str]:
 
 def ranks() -> dict[str, int]:
     """Return the layer of each module, the highest first; read as text, as Python 3.10 has no reader of TOML."""
-    layers = re.search(r"^layers = \[\n(.*?)^\]", (ROOT / "pyproject.toml").read_text(), re.MULTILINE | re.DOTALL)
+    layers = re.search(
+        r"^layers = \[\n(.*?)^\]", (ROOT / "pyproject.toml").read_text("utf-8"), re.MULTILINE | re.DOTALL
+    )
     assert layers is not None
     return {name: rank for rank, line in enumerate(layers[1].splitlines()) for name in re.findall(r"\w+", line)}
 

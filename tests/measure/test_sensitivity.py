@@ -79,6 +79,7 @@ class Counting:
         return float(self.calls)
 
 
+@pytest.mark.usefixtures("kernels")
 def test_the_figures_are_those_of_a_copy_for_every_cell() -> None:
     model, levels = net(), (0.1, 0.29, 0.5, 1.0)
     scan = sensitivity(model, total, levels=levels)
@@ -98,6 +99,7 @@ def test_groups_too() -> None:
     assert [(row.members, row.weights) for row in scan.rows][:1] == [(16, 128)]
 
 
+@pytest.mark.usefixtures("kernels")
 @pytest.mark.parametrize("criterion", CRITERIA)
 @pytest.mark.parametrize("structure", STRUCTURES)
 def test_a_cell_is_what_prune_makes_of_the_tensor_alone(structure: str, criterion: str) -> None:
@@ -197,8 +199,10 @@ class Allocations(TorchDispatchMode):
         self.seen.discard(place)
 
 
-def test_no_more_than_a_copy_and_a_mask_of_one_tensor() -> None:
-    """Ranking counts in tables of 512 kB, whatever the size of the tensor; they are left out here."""
+@pytest.mark.usefixtures("kernels")
+def test_no_more_than_a_copy_and_a_mask_of_one_tensor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ranking counts in tables of 512 kB, whatever the size of the tensor, or in pieces; they are left out here."""
+    monkeypatch.setattr("prunus._pieces.CHUNK", 1 << 16)
     model = nn.Sequential(*(nn.Linear(1024, 1024, bias=False) for _ in range(2)))
     size, mask = 4 << 20, 1 << 20
     while_judged: list[int] = []

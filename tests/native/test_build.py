@@ -41,8 +41,14 @@ def quick(fresh, monkeypatch, tmp_path):
         f'#!/bin/sh\n{unknown}\nwhile [ "$1" != -o ]; do shift; done\nexec cp {shlex.quote(str(made))} "$2"\n'
     )
     compiler.chmod(0o755)
-    monkeypatch.setenv("CC", str(compiler))
+    call(monkeypatch, compiler)
     return fresh
+
+
+def call(monkeypatch, compiler: Path) -> None:
+    """By its name alone, since CC is a command and its folder may have spaces."""
+    monkeypatch.setenv("PATH", str(compiler.parent), prepend=os.pathsep)
+    monkeypatch.setenv("CC", compiler.name)
 
 
 @needs_native
@@ -78,16 +84,16 @@ def test_a_failing_compiler_is_quoted_and_leaves_nothing(fresh, monkeypatch, tmp
     compiler = tmp_path / "compiler"
     compiler.write_text("#!/bin/sh\necho out of ideas >&2\nexit 3\n")
     compiler.chmod(0o755)
-    monkeypatch.setenv("CC", str(compiler))
+    call(monkeypatch, compiler)
     assert not _native.available() and "out of ideas" in _native.why_not() and not list(fresh.iterdir())
 
 
 def test_a_compiler_that_hangs_is_ended_with_all_it_started_and_not_asked_again(fresh, monkeypatch, tmp_path) -> None:
     compiler, alive, runs, run = tmp_path / "compiler", tmp_path / "alive", [], build._run
     os.mkfifo(alive)
-    compiler.write_text(f"#!/bin/sh\nexec 9> {alive}\nsleep 60 &\nwait\n")
+    compiler.write_text(f"#!/bin/sh\nexec 9> {shlex.quote(str(alive))}\nsleep 60 &\nwait\n")
     compiler.chmod(0o755)
-    monkeypatch.setenv("CC", str(compiler))
+    call(monkeypatch, compiler)
     monkeypatch.setattr(build, "PATIENCE", 0.5)
     monkeypatch.setattr(build, "_run", lambda command: runs.append(command) or run(command))
     end = os.open(alive, os.O_RDONLY | os.O_NONBLOCK)
