@@ -27,7 +27,7 @@ from prunus.policy import Policy
 from prunus.regularizers import RegL1, RegNone
 from prunus.scheduler import CompressionScheduler
 from prunus.schedules import Cubic, Levels, Linear, OneShot
-from prunus.select import Select
+from prunus.select import Select, targets
 from prunus.steering import LambdaScheduler, SparsityBudget
 from prunus.structures import Filter
 from prunus.window import Window
@@ -352,12 +352,31 @@ def test_after_an_error_the_next_try_goes_on_where_it_broke_off(unit):
     assert [policy.fired for policy in scheduler.policies] == [1, 1] and sparsity(weight) == 0.5
 
 
-def test_a_place_that_is_fired_again_acts_again():
-    model = models.mlp()
-    program = Program.bind([Policy(Prune(OneShot(0.5)), Window(2, 3))], Site(model, None, MaskStore([])))
+def program_of(model):
+    """Prune each of two layers at epoch 2."""
+    policies = [Policy(Prune(OneShot(0.5), select=Select((name,))), Window(2, 3)) for name in ("0.weight", "2.weight")]
+    program = Program.bind(policies, Site(model, None, MaskStore(targets(model))))
     program.resolve({"epoch": 4, "step": None})
+    return program
+
+
+def test_a_place_that_is_fired_again_acts_again():
+    program = program_of(models.mlp())
     assert [program.fire(Moment.BEFORE, "epoch", 2) for _ in range(2)] == [True, True]
-    assert program[0].fired == 2
+    assert [policy.fired for policy in program] == [2, 2]
+
+
+def test_a_state_that_is_loaded_after_an_error_lets_every_policy_act():
+    model = models.mlp()
+    program, kept = program_of(model), model[2].weight.detach().clone()
+    state = program.state_dict()
+    model[2].weight.data[0, 0] = float("nan")
+    with pytest.raises(ScoreError):
+        program.fire(Moment.BEFORE, "epoch", 2)
+    model[2].weight.data.copy_(kept)
+    program.load_state_dict(state)
+    program.fire(Moment.BEFORE, "epoch", 2)
+    assert [policy.fired for policy in program] == [1, 1]
 
 
 @pytest.mark.parametrize(("epochs", "said"), [(1, "never acted in this run"), (3, "was left at sparsity 0.25 of 0.5")])
