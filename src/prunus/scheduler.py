@@ -285,13 +285,13 @@ class CompressionScheduler:
             self.policies.begin(self.epoch, self.step)
 
     def _require_same_policies(self, state: Mapping[str, Any]) -> None:
+        if state.get("version") != VERSION:
+            found = f"the scheduler was saved in version {state.get('version')}, this prunus reads version {VERSION}"
+            raise CheckpointError(found)
         saved = [policy["action"] for policy in state.get("policies", [])]
         mine = [policy.policy.action.title for policy in self.policies]
-        if state.get("version") != VERSION or saved != mine:
-            raise CheckpointError(
-                f"the saved scheduler (version {state.get('version')}) has policies {saved}, "
-                f"this one (version {VERSION}) has {mine}"
-            )
+        if saved != mine:
+            raise CheckpointError(f"the saved scheduler has policies {saved}, this one has {mine}")
 
     def _hang_on(self, optimizer: torch.optim.Optimizer) -> list[RemovableHandle]:
         return hang_on(optimizer, self._before_update, self._after_step)

@@ -3,14 +3,18 @@
 import pytest
 import torch
 
+from prunus.actions import Steer
 from prunus.errors import NoEffect, ScoreError, SettingError
 from prunus.masks import MaskStore
 from prunus.optim import AdaBreg, LinBreg, ProxSGD
+from prunus.policy import Policy
 from prunus.regularizers import RegL1, RegNone, RegSoftBernoulli
+from prunus.scheduler import CompressionScheduler
 from prunus.schedules import Cubic, Linear
 from prunus.steering import SparsityBudget
 from prunus.steering._member import small
 from prunus.steering.budget import room_at
+from prunus.window import Window
 from tests.laws.test_steering import problem
 from tests.twins.steering import budget_step
 
@@ -203,3 +207,20 @@ def test_the_guess_of_how_far_to_look_never_changes_the_choice(reach, monkeypatc
     guessed = run()
     monkeypatch.setattr("prunus.steering._survivors.REACH", reach)
     assert all(torch.equal(one, other) for one, other in zip(guessed, run(), strict=True))
+
+
+@pytest.mark.parametrize(("end", "lost"), [(10, True), (20, False)])
+def test_weights_that_return_behind_the_window_are_said(end, lost, recwarn):
+    torch.manual_seed(0)
+    model = torch.nn.Linear(20, 10, bias=False)
+    optimizer = AdaBreg(model.parameters(), lr=0.05, reg=RegL1(1e-4))
+    policy = Policy(Steer(SparsityBudget(0.5)), Window(0, end, unit="step"))
+    scheduler = CompressionScheduler(model, [policy], optimizer=optimizer, steps_per_epoch=10)
+    for _ in scheduler.epochs(2):
+        for _ in range(10):
+            optimizer.zero_grad()
+            model(torch.randn(4, 20)).square().mean().backward()
+            optimizer.step()
+    told = [str(warning.message) for warning in recwarn.list]
+    assert (scheduler.sparsity() < 0.5) == lost == bool(told)
+    assert all(text.startswith("the sparsity budget left 100 alive when its window ended, and ") for text in told)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import torch
 
-from prunus.errors import SettingError, require_count, require_fraction, require_number
+from prunus.errors import NoEffect, SettingError, require_count, require_fraction, require_number
 from prunus.keep import pruned_count
 from prunus.masks import MaskStore
 from prunus.optim import BregmanOptimizer
@@ -144,6 +145,15 @@ class SparsityBudget(Steering):
         if closed and not self._warned:
             self._warned = warn_of_gaps(optimizer, self.target, missing)
         self._figures = {"budget_sparsity": self.sparsity_at(progress), "budget_survivors": float(survivors)}
+
+    @torch.no_grad()
+    def finish(self, optimizer: BregmanOptimizer) -> None:
+        """Warn NoEffect where more live than the last step left: its window ended, and training brought them back."""
+        held = int(self._figures.get("budget_survivors", 0))
+        alive = sum(pool.survivors() for pool in pools(optimizer, self._masks))
+        if self._figures and alive > held:
+            text = f"the sparsity budget left {held:,} alive when its window ended, and {alive:,} live now: let the "
+            warnings.warn(text + "window reach the end of the run", NoEffect, stacklevel=4)
 
     def missed(self) -> str:
         """Return the scheduled sparsity of the last step, where the ramp goes on to another."""
