@@ -51,6 +51,11 @@ class ExpandsToAReadOnlyView(Row):
         return self.join(per_group.unsqueeze(1).expand(*self._size(shape)), shape)
 
 
+class ExpandsIntoItsArgument(Element):
+    def expand(self, per_group, shape):
+        return per_group.reshape(shape)
+
+
 class SaysItFitsEverything(Kernel):
     def require(self, shape):
         pass
@@ -124,7 +129,11 @@ def test_gradient_catches_a_detached_split():
         laws.law_split_and_join_are_differentiable(CutsTheGraph(), WEIGHT)
 
 
-@pytest.mark.parametrize("wrong", [RepeatsInTheWrongOrder(), ExpandsToAReadOnlyView()], ids=str)
+@pytest.mark.parametrize(
+    "wrong",
+    [RepeatsInTheWrongOrder(), ExpandsToAReadOnlyView(), ExpandsIntoItsArgument()],
+    ids=lambda one: type(one).__name__,
+)
 def test_expand_catches_wrong_order_and_views(wrong):
     caught(laws.law_expand_repeats_one_value_a_group, wrong, (4, 6))
 

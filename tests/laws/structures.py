@@ -64,9 +64,12 @@ def law_expand_repeats_one_value_a_group(structure, shape):
     full = structure.expand(numbers, shape)
     assert full.shape == tuple(shape) and full.is_contiguous()
     assert torch.equal(structure.split(full), numbers.unsqueeze(1).expand(-1, structure.members(shape)))
-    mask = structure.expand(numbers % 2 == 0, shape)
+    flags = numbers % 2 == 0
+    mask = structure.expand(flags, shape)
     assert mask.dtype == torch.bool
-    mask.logical_not_()  # an ordinary tensor: may be written to
+    full.add_(1)  # ordinary tensors: may be written to, and nobody else notices
+    mask.logical_not_()
+    assert torch.equal(numbers, torch.arange(len(numbers))) and torch.equal(flags, numbers % 2 == 0)
 
 
 def law_a_group_is_marked_where_any_of_its_places_is(structure, shape):

@@ -77,11 +77,9 @@ class Bench:
             kept = exactly_in_rows(scores.view(-1, size), size - pruned_count(level, size)).view(-1)
         else:
             (kept,) = exactly([scores], scores.numel() - pruned_count(level, scores.numel()))
-        members, alive = kept.numel(), count(gathered(kept))
         shape = target.canonical(target.parameter).shape
-        # may be the memory of kept, which is read no more
         mask = target.canonical(self.structure.expand(kept, shape)).logical_not_()
-        return mask, members - alive, members
+        return mask, kept.numel() - count(gathered(kept)), kept.numel()
 
     @contextmanager
     def _undisturbed(self) -> Iterator[None]:

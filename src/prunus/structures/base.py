@@ -100,7 +100,7 @@ class Structure(ABC):
         return self._restore(groups, shape)
 
     def expand(self, per_group: Tensor, shape: Sequence[int]) -> Tensor:
-        """Repeat one value a group over its members: (groups,) → ``shape``, contiguous; bool masks welcome."""
+        """Repeat one value a group over its members: (groups,) → ``shape``, contiguous, in memory of its own."""
         groups, members = self.groups(shape), self.members(shape)
         if tuple(per_group.shape) != (groups,):
             found = tuple(per_group.shape)
@@ -108,7 +108,8 @@ class Structure(ABC):
         grid = self.grid(shape)
         if grid is not None and ranking.can_walk(per_group, torch.bool):
             return ranking.repeat(per_group, grid, tuple(shape))
-        return self.join(per_group.unsqueeze(1).expand(groups, members), shape).contiguous()
+        full = self.join(per_group.unsqueeze(1).expand(groups, members), shape).contiguous()
+        return full.clone() if members == 1 else full  # one value a place: join has only viewed them
 
     def any_in_groups(self, mask: Tensor) -> Tensor:
         """Say for each group of a mask (bool or bytes) whether any of its places is set: weight's shape → (groups,)."""
