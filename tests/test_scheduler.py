@@ -343,7 +343,7 @@ def test_after_an_error_the_next_try_goes_on_where_it_broke_off(unit):
     kept, model[0].bias.grad = weight.detach().clone(), None
     weight.data[0, 0] = float("nan")
     for _ in range(2):
-        with pytest.raises(ScoreError, match=r"nothing was pruned, for 2\.weight holds NaN"):
+        with pytest.raises(ScoreError, match=r"Prune did nothing, for 2\.weight holds NaN"):
             scheduler.epoch_begin() if unit == "epoch" else optimizer.step()
         assert [policy.fired for policy in scheduler.policies] == [1, 0] and list(scheduler.masks) == ["0.weight"]
     assert scheduler.state_dict()["place"][:3] == place[:3]

@@ -96,10 +96,10 @@ def single_weights(target: Target, structure: Structure) -> Tensor | None:
 
 
 def diverged(parameters: Mapping[str, Tensor]) -> str:
-    """Name what holds NaN, where that is a parameter.
+    """Name what holds NaN, or return an empty string.
 
     >>> diverged({"a": torch.ones(2), "b": torch.tensor([float("nan")])}), diverged({"a": torch.ones(2)})
-    ('b holds NaN', 'a score holds NaN')
+    ('b holds NaN', '')
     """
     names = [name for name, parameter in parameters.items() if parameter.isnan().any()]
-    return f"{', '.join(names) or 'a score'} {'hold' if len(names) > 1 else 'holds'} NaN"
+    return f"{', '.join(names)} {'hold' if len(names) > 1 else 'holds'} NaN" if names else ""

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from prunus._groups import diverged
 from prunus.actions import Action, Bound, Site
-from prunus.errors import CheckpointError, NoEffect, SettingError, SparsityDecreaseError
+from prunus.errors import CheckpointError, NoEffect, ScoreError, SettingError, SparsityDecreaseError
 from prunus.window import Span, Window
 
 
@@ -69,6 +70,7 @@ class RunningPolicy:
     def __init__(self, policy: Policy, site: Site) -> None:
         self.policy = policy
         self.bound: Bound = policy.action.bind(site)
+        self.model = site.model
         self.window = policy.when
         self.span: Span | None = None
         self.fired = 0
@@ -113,15 +115,26 @@ class RunningPolicy:
         if self.window.unit != "step" or not (action.ramps and action.needs_progress) or span is None or total is None:
             return
         if span.firings() and span.start < step <= span.firings()[-1] < total:
-            self.bound.fire(span.firings()[-1], 1.0)
+            self._act(span.firings()[-1], 1.0)
 
     def fire(self, time: int) -> None:
         """Act at ``time``, an epoch or a step by the window's unit."""
         assert self.span is not None
         progress = self.span.progress(time) if self.policy.action.needs_progress else 0.0
         self.begin(time, time)
-        self.bound.fire(time, progress)
+        self._act(time, progress)
         self.fired += 1
+
+    def _act(self, time: int, progress: float) -> None:
+        """Let the action act; where it cannot rank, name the parameter that is to blame."""
+        try:
+            self.bound.fire(time, progress)
+        except ScoreError as fault:
+            acted = set(map(id, self.bound.parameters))
+            who = diverged({name: p for name, p in self.model.named_parameters() if id(p) in acted})
+            if not who:
+                raise
+            raise ScoreError(f"{self.policy.action.title} did nothing, for {who}: {fault}") from fault
 
     def warn_if_short(self) -> None:
         """Warn NoEffect at the end of a run in which the policy never acted, or did not come to its goal."""

@@ -142,7 +142,7 @@ def test_weights_that_diverge_under_a_budget_are_named():
             model(torch.randn(4, 8)).square().mean().backward()
             if epoch:
                 optimizer.state[last]["sub_grad"].view(-1)[3] = torch.nan
-                with pytest.raises(ScoreError, match="nothing was steered, for 2.weight holds NaN: scores"):
+                with pytest.raises(ScoreError, match="Steer did nothing, for 2.weight holds NaN: scores"):
                     optimizer.step()
                 return
             optimizer.step()

@@ -11,12 +11,12 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from prunus._groups import alive_groups, diverged, score, single_weights
+from prunus._groups import alive_groups, score, single_weights
 from prunus._pieces import CHUNK, count, gathered, one_thread
 from prunus.actions._counts import Counts, require_rise, require_same
 from prunus.actions.base import Action, Bound, Moment, Site
 from prunus.criteria import Criterion, Magnitude
-from prunus.errors import LayerCollapse, NoEffect, ScoreError, SettingError, require_count
+from prunus.errors import LayerCollapse, NoEffect, SettingError, require_count
 from prunus.keep import exactly_along, exactly_in_rows, pruned_count
 from prunus.schedules import Schedule
 from prunus.scopes import Global, Scope
@@ -100,14 +100,10 @@ class _Pruning(Bound):
     def fire(self, time: int, progress: float) -> None:
         """Prune to the scheduled sparsity and report what was asked and what came out."""
         level = self.action.schedule(progress)
-        try:
-            if self.action.structure.budget:
-                self._prune_in_sets(level, self.action.structure.budget)
-            else:
-                self._prune_by_scope(level)
-        except ScoreError as fault:
-            who = diverged({target.name: target.parameter for target in self.chosen})
-            raise ScoreError(f"nothing was pruned, for {who}: {fault}") from fault
+        if self.action.structure.budget:
+            self._prune_in_sets(level, self.action.structure.budget)
+        else:
+            self._prune_by_scope(level)
 
     def _prune_by_scope(self, level: float) -> None:
         """Let the groups of all targets compete as the scope says."""

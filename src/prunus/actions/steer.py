@@ -6,11 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from torch import nn
-
-from prunus._groups import diverged
 from prunus.actions.base import Action, Bound, Moment, Site
-from prunus.errors import ScoreError
 from prunus.optim import BregmanOptimizer
 from prunus.steering import Steering, require_steerable
 
@@ -65,14 +61,13 @@ class Steer(Action):
         """Check that the optimizer can be steered."""
         optimizer = require_steerable(site.optimizer)
         self.steering.prepare(optimizer, site.masks)
-        return _Steering(self.steering, optimizer, site.model)
+        return _Steering(self.steering, optimizer)
 
 
 class _Steering(Bound):
     """The running side of Steer."""
 
-    def __init__(self, steering: Steering, optimizer: BregmanOptimizer, model: nn.Module) -> None:
-        self.model = model
+    def __init__(self, steering: Steering, optimizer: BregmanOptimizer) -> None:
         self.optimizer = optimizer
         self.steering = steering
         super().__init__([member.parameter for member in optimizer.regularized()])
@@ -88,12 +83,7 @@ class _Steering(Bound):
     def fire(self, time: int, progress: float) -> None:
         """Act after optimizer step ``time``."""
         self.parameters = [member.parameter for member in self.optimizer.regularized()]  # groups may have been added
-        try:
-            self.steering.after_step(self.optimizer, time, progress)
-        except ScoreError as fault:
-            acted = set(map(id, self.parameters))
-            who = diverged({name: p for name, p in self.model.named_parameters() if id(p) in acted})
-            raise ScoreError(f"nothing was steered, for {who}: {fault}") from fault
+        self.steering.after_step(self.optimizer, time, progress)
 
     def finish(self) -> None:
         """Let the steering say whether its target was missed."""
